@@ -1,0 +1,1 @@
+//! hostward: the binary and everything that touches the machine.

@@ -1,0 +1,2 @@
+//! hostward's entry point.
+fn main() {}

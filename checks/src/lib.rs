@@ -1,0 +1,1 @@
+//! What hostward knows and judges.

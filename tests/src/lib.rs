@@ -1,0 +1,1 @@
+//! Integration tests, test hosts and benches of hostward.
