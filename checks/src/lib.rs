@@ -1,1 +1,16 @@
-//! What hostward knows and judges.
+//! What hostward knows and judges: pure functions of what the agent recorded and observed.
+//!
+//! Layers, lowest first: [`fact`], [`snapshot`], [`observation`] · [`parse`], [`crypt`] · [`host`] · [`access`] ·
+//! [`policy`], [`check`] · [`catalogue`]. Nothing in here opens a file, spawns, reads a clock or the environment.
+
+pub mod access;
+pub mod catalogue;
+pub mod check;
+pub mod edit;
+pub mod fact;
+pub mod host;
+pub mod observation;
+pub mod parse;
+pub mod policy;
+pub mod snapshot;
+pub mod sshd;

@@ -1,0 +1,35 @@
+//! Every check. From this one table `list`, `explain`, the documentation and the default policy are made.
+
+use crate::check::Check;
+
+/// Every check, in the order in which reports show them.
+pub static ALL: &[&Check] = &[];
+
+/// The check with this id.
+pub fn find(id: &str) -> Option<&'static Check> {
+    ALL.iter().copied().find(|check| check.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::check::placeholders;
+
+    #[test]
+    fn ids_are_unique_and_texts_complete() {
+        let mut ids = BTreeSet::new();
+        for check in ALL {
+            assert!(ids.insert(check.id), "{} stands twice", check.id);
+            assert!(!check.references.is_empty(), "{} has no reference", check.id);
+            assert!(!check.profiles.is_empty(), "{} is in no profile", check.id);
+            let mut messages = BTreeSet::new();
+            for message in check.messages {
+                assert!(messages.insert(message.id), "{}: message {} stands twice", check.id, message.id);
+                let (en, zh) = (placeholders(message.text.en), placeholders(message.text.zh));
+                assert_eq!(en, zh, "{}: message {} has other placeholders in Chinese", check.id, message.id);
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The host firewall: what it lets in, and ports it publishes without a listener.
+
+use std::net::IpAddr;
+
+use super::socket::Protocol;
+
+/// Facts about the host firewall, whichever front end wrote it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Firewall {
+    /// Whether any rule or policy can drop an inbound packet.
+    pub filters_input: bool,
+    /// For the port and protocol: whether a new connection from any address is let in. Ports not listed follow `default_accepts`.
+    pub ports: Vec<PortRule>,
+    /// Whether a port that no rule names is let in. None: the rules say more than hostward models.
+    pub default_accepts: Option<bool>,
+    /// Ports published by destination NAT (Docker without userland proxy, NodePorts).
+    pub published: Vec<Published>,
+    /// Where it was read from: `nftables`, `iptables-legacy`.
+    pub source: &'static str,
+}
+
+/// What the rules say of one port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRule {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// First port.
+    pub low: u16,
+    /// Last port.
+    pub high: u16,
+    /// Let in from any address. None: depends on more than port and protocol (source, interface, mark).
+    pub accepts_any: Option<bool>,
+}
+
+/// A port published by destination NAT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The port on the host.
+    pub port: u16,
+    /// Limited to this destination address, if any.
+    pub address: Option<IpAddr>,
+    /// Where it goes.
+    pub to: String,
+}

@@ -1,0 +1,11 @@
+//! Parsers: bytes in, typed values with line numbers and defects out. They are total: no input makes them fail, and
+//! a line that cannot be understood never hides the others.
+
+/// A line that a parser could not understand, or understood with a caveat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defect {
+    /// The line, from 1.
+    pub line: u32,
+    /// What is wrong, in words, without the line's content (which may be secret).
+    pub what: String,
+}
