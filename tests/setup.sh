@@ -1,0 +1,100 @@
+#!/bin/bash
+# tests/setup.sh: makes a Debian 12 machine with root ready for the tests; quick when there is nothing left to do.
+#
+# Installs the Debian packages and Rust targets that the tests use, and fills the cache of root file systems:
+# $HOSTWARD_TEST_CACHE/root-<suite> (default /var/tmp/hostward-tests), one for each distribution whose sshd, PAM and
+# systemd are asked for the truth. The tests never write into them. A change of `version` below makes them anew.
+# Safe to run several times at once. Exit 1: something that must be there is not.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+cache=${HOSTWARD_TEST_CACHE:-/var/tmp/hostward-tests}
+required=(bullseye bookworm trixie sid)
+where_answered=(bionic focal jammy noble resolute)          # another archive: used where it answers
+include=systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,openssh-client,iproute2,sudo,nftables,curl,procps
+version="1 $include"
+packages=(mmdebstrap debootstrap distro-info-data systemd-container sshpass openssh-client iproute2 curl nftables
+  musl-tools clang build-essential libcrypt-dev strace sudo util-linux xz-utils ca-certificates debian-archive-keyring)
+musl=$(uname -m)-unknown-linux-musl
+
+die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+install_packages() {
+  local missing=() package
+  for package in "${packages[@]}"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  echo "setup: installing ${missing[*]}"
+  apt-get -qq -o DPkg::Lock::Timeout=300 update
+  DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}" >"$cache/packages.log" 2>&1 ||
+    { tail -n 20 "$cache/packages.log" >&2; die "the packages cannot be installed"; }
+}
+
+install_target() {
+  command -v cargo >/dev/null || die "cargo is missing: install Rust 1.95 or later with rustup"
+  [ -d "$(rustc --print sysroot)/lib/rustlib/$musl" ] || rustup --quiet target add "$musl"
+}
+
+current() { [ -d "$cache/root-$1" ] && [ "$(cat "$cache/root-$1.version" 2>/dev/null)" = "$version" ]; }
+
+# bookworm has no package of Ubuntu's archive keys; trixie's is only unpacked, nothing of it runs.
+ubuntu_keyring() {
+  local keyring=$cache/ubuntu-keyring
+  [ -d "$keyring/usr/share/keyrings" ] && return
+  rm -rf "$keyring" "$keyring.new"
+  mmdebstrap --quiet --variant=extract --include=ubuntu-keyring trixie "$keyring.new" && mv "$keyring.new" "$keyring"
+}
+
+# bootstrap SUITE: makes root-SUITE, complete or not at all.
+bootstrap() {
+  local suite=$1 root=$cache/root-$1 options=(--aptopt='Acquire::Retries "3"' --aptopt='Acquire::http::Timeout "30"')
+  exec 8>"$root.lock"
+  current "$suite" && return
+  flock 8                                          # also waits for tests that have the old one mounted
+  current "$suite" && return
+  case $suite in
+    sid) options+=(--aptopt='Acquire::Check-Valid-Until "false"') ;;
+    bionic | focal | jammy | noble | resolute)
+      (exec 7>"$cache/ubuntu-keyring.lock"; flock 7; ubuntu_keyring) || return 1
+      options+=(--keyring="$cache/ubuntu-keyring/usr/share/keyrings" --components=main,universe) ;;
+  esac
+  rm -rf "$root.new"
+  timeout 900 mmdebstrap --quiet --variant=minbase --include="$include" "${options[@]}" "$suite" "$root.new" || { rm -rf "$root.new"; return 1; }
+  rm -f "$root.new/etc/machine-id" "$root.new/etc/resolv.conf"
+  : >"$root.new/etc/machine-id"                    # an empty one is filled at the first boot
+  rm -rf "$root" && mv "$root.new" "$root" && printf '%s' "$version" >"$root.version"
+}
+
+# bootstrap_logged SUITE: one line for each suite, the log only where it failed.
+bootstrap_logged() {
+  local from=$SECONDS
+  current "$1" && return
+  if (bootstrap "$1") >"$cache/root-$1.log" 2>&1 </dev/null; then
+    echo "setup: root file system of $1 made in $((SECONDS - from)) s"
+  else
+    echo "setup: the root file system of $1 could not be made:"
+    tail -n 5 "$cache/root-$1.log" | sed 's/^/    /'
+  fi
+}
+
+[ "$(id -u)" = 0 ] || die "the tests boot hosts and mount file systems: run them as root"
+mkdir -p "$cache"
+(exec 9>"$cache/setup.lock"; flock 9; install_packages; install_target)
+
+running=0
+for suite in "${required[@]}" "${where_answered[@]}"; do
+  bootstrap_logged "$suite" &
+  running=$((running + 1))
+  [ "$running" -lt 2 ] || { wait -n; running=$((running - 1)); }
+done
+wait
+
+status=0
+for suite in "${required[@]}"; do
+  [ -d "$cache/root-$suite" ] || { echo "setup: MISSING: $suite is required, and its root file system could not be made"; status=1; }
+done
+for suite in "${where_answered[@]}"; do
+  [ -d "$cache/root-$suite" ] || echo "setup: NOT TESTED: $suite (its archive did not answer)"
+done
+exit $status

@@ -1,0 +1,246 @@
+//! Real logins with the real client, and what each of them was granted.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+
+use crate::host::{Host, INSTANCE};
+use crate::netns::Netns;
+use crate::suite::{run_directory, write};
+
+/// Lets hundreds of attempts through quickly. It is read first; `PerSourcePenalties` only where sshd knows it (9.8).
+pub const QUICK_SSHD: &str =
+    "MaxStartups 1000:30:2000\nLoginGraceTime 20\nMaxAuthTries 6\nUseDNS no\n";
+
+/// What a login may be tried with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum With {
+    /// A private key file.
+    Key(PathBuf),
+    /// The `password` method.
+    Password(String),
+    /// The `keyboard-interactive` method, every prompt answered with the password.
+    Interactive(String),
+    /// A key, then the password by the `password` method: for AuthenticationMethods of two steps.
+    KeyThenPassword(PathBuf, String),
+}
+
+/// One login attempt's end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether sshd let the client in.
+    pub authenticated: bool,
+    /// The methods that sshd accepted, in order, also those of an attempt that failed later: `publickey`, `password` …
+    pub accepted: Vec<String>,
+    /// Whether it runs any command.
+    pub shell: bool,
+    /// Whether it serves the sftp subsystem.
+    pub sftp: bool,
+    /// Whether it connects onwards to where the client wants.
+    pub forward: bool,
+    /// The exit status of the session that asked for a command, 255 where there was none.
+    pub status: Option<i32>,
+    /// What that session printed: a forced command's or nologin's words.
+    pub stdout: String,
+    /// What the client said, for a failing test's message.
+    pub log: String,
+}
+
+/// An ssh client in the network around a host.
+#[derive(Debug)]
+pub struct Client {
+    network: Netns,
+    target: String,
+    port: u16,
+    directory: TempDir,
+}
+
+impl Client {
+    /// A client that logs in to `host`.
+    ///
+    /// # Errors
+    /// The cache cannot be written.
+    pub fn of(host: &Host) -> Result<Self> {
+        Self::at(host.vpc(), INSTANCE, 22)
+    }
+
+    /// A client in `network` that logs in at an address.
+    ///
+    /// # Errors
+    /// The cache cannot be written.
+    pub fn at(network: &Netns, target: &str, port: u16) -> Result<Self> {
+        let directory = run_directory("client")?;
+        let answer = directory.path().join("answer");
+        write(
+            &answer,
+            b"#!/bin/sh\nprintf '%s\\n' \"$HOSTWARD_TEST_PASSWORD\"\n",
+            0o755,
+        )?;
+        Ok(Self {
+            network: network.try_clone()?,
+            target: target.to_owned(),
+            port,
+            directory,
+        })
+    }
+
+    /// Makes a key pair; returns the private key's file and the public key's line.
+    ///
+    /// # Errors
+    /// `ssh-keygen` refuses the type or size.
+    pub fn key(&self, name: &str, kind: &str, bits: Option<u32>) -> Result<(PathBuf, String)> {
+        let file = self.directory.path().join(name);
+        let mut command = Command::new("ssh-keygen");
+        command
+            .args(["-q", "-N", "", "-C", name, "-t", kind, "-f"])
+            .arg(&file);
+        if let Some(bits) = bits {
+            command.args(["-b", &bits.to_string()]);
+        }
+        let output = command
+            .stdin(Stdio::null())
+            .output()
+            .context("failed to run ssh-keygen")?;
+        ensure!(
+            output.status.success(),
+            "ssh-keygen: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let line = fs::read_to_string(file.with_extension("pub"))?;
+        Ok((file, line.trim().to_owned()))
+    }
+
+    /// Logs in as `user` from the address `source` and finds out what that is good for.
+    ///
+    /// # Errors
+    /// The client cannot be run; a refused login is an [`Outcome`].
+    pub fn login(&self, user: &str, source: &str, with: &With) -> Result<Outcome> {
+        let attempt = |arguments: &[&str], input: &[u8]| -> Result<Output> {
+            let mut command = self.command(user, source, with);
+            // The destination goes before `--` and the command.
+            let options = arguments.iter().take_while(|word| **word != "--");
+            command.args(options).arg(&self.target);
+            command.args(arguments.iter().skip_while(|word| **word != "--").skip(1));
+            let run = self.network.run(move || with_input(&mut command, input))?;
+            run.context("failed to run ssh")
+        };
+        // Arithmetic, so that an echo of the command line is not taken for a shell.
+        let session = attempt(&["--", "echo hostward-$((6*7))"], &[])?;
+        let log = String::from_utf8_lossy(&session.stderr).into_owned();
+        let stdout = String::from_utf8_lossy(&session.stdout).into_owned();
+        let mut outcome = Outcome {
+            authenticated: log
+                .lines()
+                .any(|line| line.starts_with("Authenticated to ")),
+            accepted: accepted_methods(&log, with),
+            shell: stdout.contains("hostward-42"),
+            sftp: false,
+            forward: false,
+            status: session.status.code(),
+            stdout,
+            log,
+        };
+        if outcome.authenticated && !outcome.shell {
+            let sftp = attempt(&["-s", "--", "sftp"], SFTP_INIT)?;
+            outcome.sftp = sftp.stdout.get(4) == Some(&SFTP_VERSION);
+            let forward = attempt(&["-W", &format!("127.0.0.1:{}", self.port)], &[])?;
+            outcome.forward = forward.stdout.starts_with(b"SSH-2.0-");
+        }
+        Ok(outcome)
+    }
+
+    /// `ssh` up to, without, the target, verbose, answering prompts by itself.
+    fn command(&self, user: &str, source: &str, with: &With) -> Command {
+        let mut command = Command::new("timeout");
+        command.args([
+            "-k",
+            "1",
+            "30",
+            "ssh",
+            "-v",
+            "-F",
+            "none",
+            "-T",
+            "-p",
+            &self.port.to_string(),
+            "-b",
+            source,
+            "-l",
+            user,
+        ]);
+        for option in [
+            "StrictHostKeyChecking=no",
+            "UserKnownHostsFile=/dev/null",
+            "GlobalKnownHostsFile=/dev/null",
+            "IdentitiesOnly=yes",
+            "IdentityAgent=none",
+            "NumberOfPasswordPrompts=1",
+            "ConnectTimeout=10",
+            "ControlMaster=no",
+            // Old hosts refuse RSA keys of 1,024 bits by themselves or not; the client must offer them.
+            "RequiredRSASize=1024",
+        ] {
+            command.args(["-o", option]);
+        }
+        let (methods, key, password) = match with {
+            With::Key(key) => ("publickey", Some(key.as_path()), None),
+            With::Password(password) => ("password", None, Some(password)),
+            With::Interactive(password) => ("keyboard-interactive", None, Some(password)),
+            With::KeyThenPassword(key, password) => {
+                ("publickey,password", Some(key.as_path()), Some(password))
+            }
+        };
+        command.args(["-o", &format!("PreferredAuthentications={methods}")]);
+        command.arg("-i").arg(key.unwrap_or(Path::new("/dev/null")));
+        command
+            .env("SSH_ASKPASS", self.directory.path().join("answer"))
+            .env("SSH_ASKPASS_REQUIRE", "force");
+        command.env(
+            "HOSTWARD_TEST_PASSWORD",
+            password.map_or("", String::as_str),
+        );
+        command.env("LC_ALL", "C").env_remove("SSH_AUTH_SOCK");
+        command
+    }
+}
+
+/// The methods that were taken: those with partial success, then the last one.
+fn accepted_methods(log: &str, with: &With) -> Vec<String> {
+    let mut accepted = Vec::new();
+    if log.contains("partial success") {
+        accepted.push(match with {
+            With::Password(_) => "password".to_owned(),
+            With::Interactive(_) => "keyboard-interactive".to_owned(),
+            With::Key(_) | With::KeyThenPassword(..) => "publickey".to_owned(),
+        });
+    }
+    let last = log
+        .lines()
+        .find(|line| line.starts_with("Authenticated to "));
+    let method = last.and_then(|line| line.rsplit_once("using ")?.1.split('"').nth(1));
+    accepted.extend(method.map(str::to_owned));
+    accepted
+}
+
+/// The client's first packet of the SSH file transfer protocol: SSH_FXP_INIT, version 3.
+const SFTP_INIT: &[u8] = &[0, 0, 0, 5, 1, 0, 0, 0, 3];
+/// The type of the server's answer, SSH_FXP_VERSION.
+const SFTP_VERSION: u8 = 2;
+
+/// Runs a command with `input` on its standard input, which then ends.
+fn with_input(command: &mut Command, input: &[u8]) -> std::io::Result<Output> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A client that was refused has closed it already.
+        let _ = stdin.write_all(input);
+    }
+    child.wait_with_output()
+}
