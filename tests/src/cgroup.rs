@@ -56,15 +56,10 @@ impl Drop for Cgroup {
 
 /// Where cgroup2 is mounted: below the v1 controllers on a hybrid machine.
 fn mount_point() -> Result<PathBuf> {
-    let mounts =
-        fs::read_to_string("/proc/self/mounts").context("failed to read /proc/self/mounts")?;
-    let mut fields = mounts
-        .lines()
-        .map(|line| line.split(' ').collect::<Vec<_>>());
+    let mounts = fs::read_to_string("/proc/self/mounts").context("failed to read /proc/self/mounts")?;
+    let mut fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
     let found = fields.find(|fields| fields.get(2) == Some(&"cgroup2"));
-    found
-        .and_then(|fields| fields.get(1).map(PathBuf::from))
-        .context("no cgroup2 file system is mounted")
+    found.and_then(|fields| fields.get(1).map(PathBuf::from)).context("no cgroup2 file system is mounted")
 }
 
 /// Removes a group without processes, children first: only directories can be removed there.
@@ -81,9 +76,7 @@ fn remove_tree(group: &Path) {
 fn remove_abandoned(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let owner = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
+        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
         if owner.is_some_and(|owner| !Path::new("/proc").join(owner).exists()) {
             remove_tree(&entry.path());
         }

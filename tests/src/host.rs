@@ -47,8 +47,7 @@ impl<'suite> Plan<'suite> {
     /// A file that the host has from the start; an absolute path in it. Its owner is root.
     #[must_use]
     pub fn file(mut self, path: &str, content: impl AsRef<[u8]>, mode: u32) -> Self {
-        self.files
-            .push((path.to_owned(), content.as_ref().to_vec(), mode));
+        self.files.push((path.to_owned(), content.as_ref().to_vec(), mode));
         self
     }
 
@@ -65,37 +64,21 @@ impl<'suite> Plan<'suite> {
     /// It does not boot in time; the message holds the end of its console.
     pub fn boot(self) -> Result<Host> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "{}{}",
-            self.suite.name(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("{}{}", self.suite.name(), COUNT.fetch_add(1, Ordering::Relaxed));
         let directory = run_directory(&name)?;
         for part in ["upper", "work", "root"] {
             fs::create_dir(directory.path().join(part))?;
         }
         let upper = directory.path().join("upper");
         write(&upper.join("etc/hostname"), name.as_bytes(), 0o644)?;
-        write(
-            &upper.join("etc/hosts"),
-            format!("127.0.0.1 localhost\n127.0.1.1 {name}\n").as_bytes(),
-            0o644,
-        )?;
+        write(&upper.join("etc/hosts"), format!("127.0.0.1 localhost\n127.0.1.1 {name}\n").as_bytes(), 0o644)?;
         for (path, content, mode) in &self.files {
             write(&upper.join(path.trim_start_matches('/')), content, *mode)?;
         }
         let (vpc, instance) = network()?;
         let cgroup = Cgroup::new(&name)?;
         let machine = Machine::start(&self, &name, directory.path(), &cgroup, &instance)?;
-        Ok(Host {
-            name,
-            leader: machine.leader,
-            ended: machine.ended,
-            vpc,
-            instance,
-            cgroup,
-            directory,
-        })
+        Ok(Host { name, leader: machine.leader, ended: machine.ended, vpc, instance, cgroup, directory })
     }
 }
 
@@ -115,11 +98,7 @@ impl Host {
     /// Plans a host of `suite`.
     #[must_use]
     pub fn of(suite: &Suite) -> Plan<'_> {
-        Plan {
-            suite,
-            files: Vec::new(),
-            binds: Vec::new(),
-        }
+        Plan { suite, files: Vec::new(), binds: Vec::new() }
     }
 
     /// Its host name.
@@ -149,24 +128,9 @@ impl Host {
     /// A command in the host, with all rights: for arranging and looking. It is not confined as a unit is.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
-        command.args([
-            "-t",
-            &self.leader.to_string(),
-            "-m",
-            "-u",
-            "-i",
-            "-n",
-            "-p",
-            "-C",
-            "--wd=/",
-            "--",
-            program,
-        ]);
+        command.args(["-t", &self.leader.to_string(), "-m", "-u", "-i", "-n", "-p", "-C", "--wd=/", "--", program]);
         command.env_clear().envs([
-            (
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            ),
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
             ("HOME", "/root"),
             ("LC_ALL", "C"),
         ]);
@@ -186,22 +150,13 @@ impl Host {
     /// # Errors
     /// It fails; the message holds its standard error.
     pub fn shell(&self, script: &str) -> Result<String> {
-        stdout_of(
-            self.command("sh")
-                .args(["-ec", script])
-                .output()
-                .context("failed to run nsenter")?,
-            script,
-        )
+        stdout_of(self.command("sh").args(["-ec", script]).output().context("failed to run nsenter")?, script)
     }
 
     /// The paths outside that exist as long as the host does, and must not afterwards.
     #[must_use]
     pub fn traces(&self) -> Vec<PathBuf> {
-        vec![
-            self.directory.path().to_owned(),
-            self.cgroup.path().to_owned(),
-        ]
+        vec![self.directory.path().to_owned(), self.cgroup.path().to_owned()]
     }
 
     /// The end of what the console has shown since the boot.
@@ -225,11 +180,7 @@ impl Drop for Host {
 fn network() -> Result<(Netns, Netns)> {
     let (vpc, instance) = (Netns::new()?, Netns::new()?);
     vpc.connect("vpc0", &instance, "eth0")?;
-    for address in [
-        format!("{PRIVATE_CLIENT}/24"),
-        format!("{METADATA}/32"),
-        format!("{PUBLIC_CLIENT}/32"),
-    ] {
+    for address in [format!("{PRIVATE_CLIENT}/24"), format!("{METADATA}/32"), format!("{PUBLIC_CLIENT}/32")] {
         vpc.ip(&format!("addr add {address} dev vpc0"))?;
     }
     instance.ip(&format!("addr add {INSTANCE}/24 dev eth0"))?;
@@ -265,81 +216,47 @@ struct Machine {
 }
 
 impl Machine {
-    fn start(
-        plan: &Plan<'_>,
-        name: &str,
-        directory: &Path,
-        cgroup: &Cgroup,
-        instance: &Netns,
-    ) -> Result<Self> {
-        let notify = UnixDatagram::bind(directory.join("notify"))
-            .context("failed to bind the notification socket")?;
+    fn start(plan: &Plan<'_>, name: &str, directory: &Path, cgroup: &Cgroup, instance: &Netns) -> Result<Self> {
+        let notify = UnixDatagram::bind(directory.join("notify")).context("failed to bind the notification socket")?;
         notify.set_read_timeout(Some(Duration::from_millis(200)))?;
         let console = fs::File::create(directory.join("console"))?;
         // A process namespace of its own, because nspawn, when it is killed, leaves its host running.
         let mut command = Command::new("setpriv");
-        command.args([
-            "--pdeathsig",
-            "KILL",
-            "unshare",
-            "--mount",
-            "--propagation",
-            "private",
-            "--pid",
-            "--fork",
-        ]);
+        command.args(["--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "--pid", "--fork"]);
         command.args(["--kill-child", "--mount-proc", "sh", "-ec", SCRIPT, "sh"]);
-        command
-            .arg(cgroup.path())
-            .arg(plan.suite.root())
-            .arg(directory)
-            .arg(format!("--machine={name}"));
+        command.arg(cgroup.path()).arg(plan.suite.root()).arg(directory).arg(format!("--machine={name}"));
         for (outside, inside) in &plan.binds {
             command.arg(format!("--bind-ro={}:{inside}", outside.display()));
         }
-        command
-            .stdin(Stdio::null())
-            .stdout(console.try_clone()?)
-            .stderr(console);
+        command.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console);
         // The parent whose death is the child's is the spawning thread: it stays as long as the host.
         let (started, child) = channel();
         let (end, ended) = channel();
         let network = instance.try_clone()?;
-        thread::Builder::new()
-            .name(format!("host {name}"))
-            .spawn(move || {
-                let spawned = network
-                    .enter()
-                    .and_then(|()| command.spawn().context("failed to run setpriv"));
-                match spawned {
-                    Ok(mut process) => {
-                        let _ = started.send(Ok(process.id()));
-                        let _ = end.send(process.wait().ok());
-                    }
-                    Err(error) => drop(started.send(Err(error))),
+        thread::Builder::new().name(format!("host {name}")).spawn(move || {
+            let spawned = network.enter().and_then(|()| command.spawn().context("failed to run setpriv"));
+            match spawned {
+                Ok(mut process) => {
+                    let _ = started.send(Ok(process.id()));
+                    let _ = end.send(process.wait().ok());
                 }
-            })?;
+                Err(error) => drop(started.send(Err(error))),
+            }
+        })?;
         let child = child.recv().context("the host's thread is gone")??;
         match wait_until_ready(&notify, &ended, child) {
             Ok(leader) => Ok(Self { leader, ended }),
             Err(error) => {
                 cgroup.kill();
                 let _ = ended.recv_timeout(POWER_OFF);
-                Err(error.context(format!(
-                    "{name} did not boot; its console:\n{}",
-                    self::console(directory)
-                )))
+                Err(error.context(format!("{name} did not boot; its console:\n{}", self::console(directory))))
             }
         }
     }
 }
 
 /// Waits for nspawn's READY, and returns the host's process 1.
-fn wait_until_ready(
-    notify: &UnixDatagram,
-    ended: &Receiver<Option<ExitStatus>>,
-    child: u32,
-) -> Result<Pid> {
+fn wait_until_ready(notify: &UnixDatagram, ended: &Receiver<Option<ExitStatus>>, child: u32) -> Result<Pid> {
     let from = Instant::now();
     let mut buffer = [0; 4096];
     while from.elapsed() < BOOT {
@@ -349,8 +266,7 @@ fn wait_until_ready(
         let Ok(length) = notify.recv(&mut buffer) else {
             continue;
         };
-        let message =
-            String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).into_owned();
+        let message = String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).into_owned();
         if message.lines().any(|line| line == "READY=1") {
             return leader(child).context("the host's first process cannot be found");
         }
@@ -361,19 +277,12 @@ fn wait_until_ready(
 /// The descendant of `process` that is process 1 of a namespace two below ours: nspawn's, then the host's.
 fn leader(process: u32) -> Option<Pid> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let numbers: Vec<&str> = status
-        .lines()
-        .find_map(|line| line.strip_prefix("NSpid:"))?
-        .split_whitespace()
-        .collect();
+    let numbers: Vec<&str> = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?.split_whitespace().collect();
     if numbers.len() > 2 && numbers.last() == Some(&"1") {
         return Some(Pid::from_raw(process.try_into().ok()?));
     }
     let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).ok()?;
-    children
-        .split_whitespace()
-        .filter_map(|child| child.parse().ok())
-        .find_map(leader)
+    children.split_whitespace().filter_map(|child| child.parse().ok()).find_map(leader)
 }
 
 /// The end of what nspawn and the host have printed.
@@ -381,8 +290,5 @@ fn console(directory: &Path) -> String {
     let text = fs::read(directory.join("console")).unwrap_or_default();
     let text = String::from_utf8_lossy(&text).into_owned();
     let lines: Vec<&str> = text.lines().collect();
-    lines
-        .get(lines.len().saturating_sub(40)..)
-        .unwrap_or_default()
-        .join("\n")
+    lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n")
 }

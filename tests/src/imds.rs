@@ -79,9 +79,8 @@ impl Imds {
     /// # Errors
     /// The address is not there or is taken.
     pub fn start_at(vpc: &Netns, address: &str, behaviour: Behaviour) -> Result<Self> {
-        let listener = vpc
-            .run(|| TcpListener::bind(address))?
-            .with_context(|| format!("failed to listen on {address}"))?;
+        let listener =
+            vpc.run(|| TcpListener::bind(address))?.with_context(|| format!("failed to listen on {address}"))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             behaviour: Mutex::new(behaviour),
@@ -99,12 +98,7 @@ impl Imds {
                 thread::spawn(move || serve(&service, &stream));
             }
         });
-        Ok(Self {
-            shared,
-            address,
-            network: vpc.try_clone()?,
-            accepting: Some(accepting),
-        })
+        Ok(Self { shared, address, network: vpc.try_clone()?, accepting: Some(accepting) })
     }
 
     /// Answers otherwise from now on.
@@ -123,10 +117,7 @@ impl Imds {
         self.set("/latest/meta-data/ram/", "security-credentials/");
         self.set(INDEX, role);
         self.set(INDEX.trim_end_matches('/'), role);
-        self.set(
-            &format!("{INDEX}{role}"),
-            r#"{"AccessKeyId":"STS.test","AccessKeySecret":"test","Code":"Success"}"#,
-        );
+        self.set(&format!("{INDEX}{role}"), r#"{"AccessKeyId":"STS.test","AccessKeySecret":"test","Code":"Success"}"#);
     }
 
     /// Every request so far, in order.
@@ -140,9 +131,7 @@ impl Drop for Imds {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         // A last connection wakes the accepting thread, which then ends and closes the port.
-        let _ = self
-            .network
-            .run(|| TcpStream::connect_timeout(&self.address, Duration::from_secs(1)).is_ok());
+        let _ = self.network.run(|| TcpStream::connect_timeout(&self.address, Duration::from_secs(1)).is_ok());
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
         }
@@ -169,10 +158,7 @@ fn ordinary_instance() -> BTreeMap<String, Vec<u8>> {
             "eipv4\nhostname\nimage-id\ninstance-id\ninstance/\nmac\nnetwork-type\nowner-account-id\nprivate-ipv4\nregion-id\nvpc-id\nzone-id",
         ),
     ];
-    items
-        .into_iter()
-        .map(|(name, body)| (format!("/latest/meta-data/{name}"), body.into()))
-        .collect()
+    items.into_iter().map(|(name, body)| (format!("/latest/meta-data/{name}"), body.into())).collect()
 }
 
 /// A lock that a panic elsewhere does not take away.
@@ -196,17 +182,13 @@ fn serve(shared: &Shared, stream: &TcpStream) {
             let mut stream = stream;
             stream.read(&mut [0; 1]).map(drop)
         }
-        Behaviour::Garbage => write_all(
-            stream,
-            &[
-                0x16, 0x03, 0x01, 0x00, 0xff, b'\n', 0x1b, b'[', b'2', b'J', b'\n', b'\n',
-            ],
-        ),
+        Behaviour::Garbage => {
+            write_all(stream, &[0x16, 0x03, 0x01, 0x00, 0xff, b'\n', 0x1b, b'[', b'2', b'J', b'\n', b'\n'])
+        }
         Behaviour::Huge => endless(stream),
         Behaviour::Redirect(location) => {
-            let head = format!(
-                "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            );
+            let head =
+                format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
             write_all(stream, head.as_bytes())
         }
         Behaviour::Disabled => answer(stream, "403 Forbidden", b""),
@@ -223,14 +205,9 @@ fn orderly(
     required: bool,
 ) -> std::io::Result<()> {
     if request.method == "PUT" && request.target == "/latest/api/token" {
-        let seconds = request
-            .headers
-            .get(TTL_HEADER)
-            .and_then(|seconds| seconds.parse::<u32>().ok());
+        let seconds = request.headers.get(TTL_HEADER).and_then(|seconds| seconds.parse::<u32>().ok());
         return match seconds {
-            _ if request.headers.contains_key("x-forwarded-for") => {
-                answer(stream, "403 Forbidden", b"")
-            }
+            _ if request.headers.contains_key("x-forwarded-for") => answer(stream, "403 Forbidden", b""),
             Some(1..=21600) => answer(stream, "200 OK", TOKEN.as_bytes()),
             _ => answer(stream, "400 Bad Request", b"Missing or Invalid Parameters"),
         };
@@ -242,11 +219,7 @@ fn orderly(
     }
     match documents.get(&request.target) {
         Some(body) if request.method == "GET" => answer(stream, "200 OK", body),
-        _ => answer(
-            stream,
-            "404 Not Found",
-            b"<html><head><title>404 Not Found</title></head></html>",
-        ),
+        _ => answer(stream, "404 Not Found", b"<html><head><title>404 Not Found</title></head></html>"),
     }
 }
 
@@ -260,10 +233,7 @@ fn answer(stream: &TcpStream, status: &str, body: &[u8]) -> std::io::Result<()> 
 
 /// A body that goes on until the client has had enough.
 fn endless(stream: &TcpStream) -> std::io::Result<()> {
-    write_all(
-        stream,
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n",
-    )?;
+    write_all(stream, b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n")?;
     loop {
         write_all(stream, &[b'x'; 65536])?;
     }
@@ -287,9 +257,5 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
         };
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    Some(Request {
-        method,
-        target,
-        headers,
-    })
+    Some(Request { method, target, headers })
 }

@@ -17,8 +17,7 @@ use std::path::PathBuf;
 /// The directory of cached root file systems: `HOSTWARD_TEST_CACHE`, else `/var/tmp/hostward-tests`.
 #[must_use]
 pub fn cache() -> PathBuf {
-    std::env::var_os("HOSTWARD_TEST_CACHE")
-        .map_or_else(|| PathBuf::from("/var/tmp/hostward-tests"), PathBuf::from)
+    std::env::var_os("HOSTWARD_TEST_CACHE").map_or_else(|| PathBuf::from("/var/tmp/hostward-tests"), PathBuf::from)
 }
 
 /// The `hostward` binary under test: `HOSTWARD_BIN` (static, set by `tests/run`), else the last static release build.
@@ -26,10 +25,7 @@ pub fn cache() -> PathBuf {
 /// # Errors
 /// Neither exists.
 pub fn binary() -> anyhow::Result<PathBuf> {
-    let built = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../target/x86_64-unknown-linux-musl/release/hostward"
-    );
+    let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/x86_64-unknown-linux-musl/release/hostward");
     let path = std::env::var_os("HOSTWARD_BIN").map_or_else(|| PathBuf::from(built), PathBuf::from);
     anyhow::ensure!(
         path.is_file(),

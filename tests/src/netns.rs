@@ -21,12 +21,9 @@ impl Netns {
     pub fn new() -> Result<Self> {
         let made = thread::spawn(|| -> Result<File> {
             unshare(CloneFlags::CLONE_NEWNET).context("failed to make a network namespace")?;
-            File::open("/proc/thread-self/ns/net")
-                .context("failed to open the new network namespace")
+            File::open("/proc/thread-self/ns/net").context("failed to open the new network namespace")
         });
-        let file = made
-            .join()
-            .map_err(|_| anyhow!("the thread that makes a network namespace panicked"))??;
+        let file = made.join().map_err(|_| anyhow!("the thread that makes a network namespace panicked"))??;
         let namespace = Self { file };
         namespace.ip("link set lo up")?;
         Ok(namespace)
@@ -42,9 +39,7 @@ impl Netns {
                 self.enter()?;
                 Ok(work())
             });
-            inside
-                .join()
-                .map_err(|_| anyhow!("a thread in a network namespace panicked"))?
+            inside.join().map_err(|_| anyhow!("a thread in a network namespace panicked"))?
         })
     }
 
@@ -61,14 +56,9 @@ impl Netns {
     /// # Errors
     /// `ip` says so.
     pub fn ip(&self, arguments: &str) -> Result<()> {
-        let output = self
-            .run(|| Command::new("ip").args(arguments.split(' ')).output())?
-            .context("failed to run ip")?;
-        ensure!(
-            output.status.success(),
-            "ip {arguments}: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        let output =
+            self.run(|| Command::new("ip").args(arguments.split(' ')).output())?.context("failed to run ip")?;
+        ensure!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr).trim());
         Ok(())
     }
 
@@ -77,9 +67,7 @@ impl Netns {
     /// # Errors
     /// Out of descriptors.
     pub fn try_clone(&self) -> Result<Self> {
-        Ok(Self {
-            file: self.file.try_clone()?,
-        })
+        Ok(Self { file: self.file.try_clone()? })
     }
 
     /// Joins two namespaces with a cable: `near` here and `far` in `peer`, both up.
@@ -93,22 +81,16 @@ impl Netns {
             let (done, is_done) = std::sync::mpsc::channel::<()>();
             let holder = scope.spawn(move || -> Result<()> {
                 peer.enter()?;
-                ready
-                    .send(nix::unistd::gettid())
-                    .context("the other thread is gone")?;
+                ready.send(nix::unistd::gettid()).context("the other thread is gone")?;
                 let _ = is_done.recv();
                 Ok(())
             });
             let result = match is_ready.recv() {
-                Ok(thread) => self.ip(&format!(
-                    "link add {near} type veth peer name {far} netns {thread}"
-                )),
+                Ok(thread) => self.ip(&format!("link add {near} type veth peer name {far} netns {thread}")),
                 Err(_) => Err(anyhow!("the peer's namespace cannot be entered")),
             };
             drop(done);
-            holder
-                .join()
-                .map_err(|_| anyhow!("a thread in a network namespace panicked"))??;
+            holder.join().map_err(|_| anyhow!("a thread in a network namespace panicked"))??;
             result
         })?;
         self.ip(&format!("link set {near} up"))?;

@@ -17,8 +17,7 @@ pub fn skipped(test: &str, subject: &str, why: impl Display) {
 fn record(test: &str, subject: &str, status: &str, detail: &str) {
     let line = format!("{test}\t{subject}\t{status}\t{detail}\n");
     // Past the test runner's capture, so that it is seen in a run that passes, too.
-    let _ =
-        std::io::stderr().write_all(format!("{status}: {test} {subject}: {detail}\n").as_bytes());
+    let _ = std::io::stderr().write_all(format!("{status}: {test} {subject}: {detail}\n").as_bytes());
     let Some(path) = std::env::var_os("HOSTWARD_RESULTS") else {
         return;
     };

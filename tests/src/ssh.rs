@@ -13,8 +13,7 @@ use crate::netns::Netns;
 use crate::suite::{run_directory, write};
 
 /// Lets hundreds of attempts through quickly. It is read first; `PerSourcePenalties` only where sshd knows it (9.8).
-pub const QUICK_SSHD: &str =
-    "MaxStartups 1000:30:2000\nLoginGraceTime 20\nMaxAuthTries 6\nUseDNS no\n";
+pub const QUICK_SSHD: &str = "MaxStartups 1000:30:2000\nLoginGraceTime 20\nMaxAuthTries 6\nUseDNS no\n";
 
 /// What a login may be tried with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,17 +74,8 @@ impl Client {
     pub fn at(network: &Netns, target: &str, port: u16) -> Result<Self> {
         let directory = run_directory("client")?;
         let answer = directory.path().join("answer");
-        write(
-            &answer,
-            b"#!/bin/sh\nprintf '%s\\n' \"$HOSTWARD_TEST_PASSWORD\"\n",
-            0o755,
-        )?;
-        Ok(Self {
-            network: network.try_clone()?,
-            target: target.to_owned(),
-            port,
-            directory,
-        })
+        write(&answer, b"#!/bin/sh\nprintf '%s\\n' \"$HOSTWARD_TEST_PASSWORD\"\n", 0o755)?;
+        Ok(Self { network: network.try_clone()?, target: target.to_owned(), port, directory })
     }
 
     /// Makes a key pair; returns the private key's file and the public key's line.
@@ -95,21 +85,12 @@ impl Client {
     pub fn key(&self, name: &str, kind: &str, bits: Option<u32>) -> Result<(PathBuf, String)> {
         let file = self.directory.path().join(name);
         let mut command = Command::new("ssh-keygen");
-        command
-            .args(["-q", "-N", "", "-C", name, "-t", kind, "-f"])
-            .arg(&file);
+        command.args(["-q", "-N", "", "-C", name, "-t", kind, "-f"]).arg(&file);
         if let Some(bits) = bits {
             command.args(["-b", &bits.to_string()]);
         }
-        let output = command
-            .stdin(Stdio::null())
-            .output()
-            .context("failed to run ssh-keygen")?;
-        ensure!(
-            output.status.success(),
-            "ssh-keygen: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let output = command.stdin(Stdio::null()).output().context("failed to run ssh-keygen")?;
+        ensure!(output.status.success(), "ssh-keygen: {}", String::from_utf8_lossy(&output.stderr));
         let line = fs::read_to_string(file.with_extension("pub"))?;
         Ok((file, line.trim().to_owned()))
     }
@@ -133,9 +114,7 @@ impl Client {
         let log = String::from_utf8_lossy(&session.stderr).into_owned();
         let stdout = String::from_utf8_lossy(&session.stdout).into_owned();
         let mut outcome = Outcome {
-            authenticated: log
-                .lines()
-                .any(|line| line.starts_with("Authenticated to ")),
+            authenticated: log.lines().any(|line| line.starts_with("Authenticated to ")),
             accepted: accepted_methods(&log, with),
             shell: stdout.contains("hostward-42"),
             sftp: false,
@@ -190,19 +169,12 @@ impl Client {
             With::Key(key) => ("publickey", Some(key.as_path()), None),
             With::Password(password) => ("password", None, Some(password)),
             With::Interactive(password) => ("keyboard-interactive", None, Some(password)),
-            With::KeyThenPassword(key, password) => {
-                ("publickey,password", Some(key.as_path()), Some(password))
-            }
+            With::KeyThenPassword(key, password) => ("publickey,password", Some(key.as_path()), Some(password)),
         };
         command.args(["-o", &format!("PreferredAuthentications={methods}")]);
         command.arg("-i").arg(key.unwrap_or(Path::new("/dev/null")));
-        command
-            .env("SSH_ASKPASS", self.directory.path().join("answer"))
-            .env("SSH_ASKPASS_REQUIRE", "force");
-        command.env(
-            "HOSTWARD_TEST_PASSWORD",
-            password.map_or("", String::as_str),
-        );
+        command.env("SSH_ASKPASS", self.directory.path().join("answer")).env("SSH_ASKPASS_REQUIRE", "force");
+        command.env("HOSTWARD_TEST_PASSWORD", password.map_or("", String::as_str));
         command.env("LC_ALL", "C").env_remove("SSH_AUTH_SOCK");
         command
     }
@@ -218,9 +190,7 @@ fn accepted_methods(log: &str, with: &With) -> Vec<String> {
             With::Key(_) | With::KeyThenPassword(..) => "publickey".to_owned(),
         });
     }
-    let last = log
-        .lines()
-        .find(|line| line.starts_with("Authenticated to "));
+    let last = log.lines().find(|line| line.starts_with("Authenticated to "));
     let method = last.and_then(|line| line.rsplit_once("using ")?.1.split('"').nth(1));
     accepted.extend(method.map(str::to_owned));
     accepted
@@ -233,11 +203,7 @@ const SFTP_VERSION: u8 = 2;
 
 /// Runs a command with `input` on its standard input, which then ends.
 fn with_input(command: &mut Command, input: &[u8]) -> std::io::Result<Output> {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         // A client that was refused has closed it already.
         let _ = stdin.write_all(input);

@@ -39,13 +39,8 @@ impl Suite {
     /// # Errors
     /// It is not one of ours, or its root file system is not in the cache.
     pub fn find(name: &str) -> Result<Self> {
-        let known = REQUIRED
-            .iter()
-            .chain(&WHERE_ANSWERED)
-            .find(|known| **known == name);
-        let Some(name) = known else {
-            bail!("no suite is called {name}")
-        };
+        let known = REQUIRED.iter().chain(&WHERE_ANSWERED).find(|known| **known == name);
+        let Some(name) = known else { bail!("no suite is called {name}") };
         let root = crate::cache().join(format!("root-{name}"));
         let lock = root.with_extension("lock");
         let lock = File::options()
@@ -53,18 +48,13 @@ impl Suite {
             .create(true)
             .open(&lock)
             .with_context(|| format!("failed to open {}", lock.display()))?;
-        lock.lock_shared()
-            .context("failed to lock a root file system")?;
+        lock.lock_shared().context("failed to lock a root file system")?;
         ensure!(
             root.join("usr/sbin/sshd").is_file(),
             "the root file system {} is missing: run tests/setup.sh",
             root.display()
         );
-        Ok(Self {
-            name,
-            root,
-            _lock: lock,
-        })
+        Ok(Self { name, root, _lock: lock })
     }
 
     /// Every suite that there is, the required ones first.
@@ -72,18 +62,11 @@ impl Suite {
     /// # Errors
     /// A required one is missing; for the others that is recorded as skipped, in the name of `test`.
     pub fn all(test: &str) -> Result<Vec<Self>> {
-        let mut suites = REQUIRED
-            .into_iter()
-            .map(Self::find)
-            .collect::<Result<Vec<_>>>()?;
+        let mut suites = REQUIRED.into_iter().map(Self::find).collect::<Result<Vec<_>>>()?;
         for name in WHERE_ANSWERED {
             match Self::find(name) {
                 Ok(suite) => suites.push(suite),
-                Err(_) => crate::results::skipped(
-                    test,
-                    name,
-                    "NOT TESTED: there is no root file system of it",
-                ),
+                Err(_) => crate::results::skipped(test, name, "NOT TESTED: there is no root file system of it"),
             }
         }
         Ok(suites)
@@ -118,18 +101,9 @@ impl Suite {
             directory.path().join("upper").display(),
             directory.path().join("work").display()
         );
-        mount(
-            Some("overlay"),
-            &root,
-            Some("overlay"),
-            MsFlags::empty(),
-            Some(options.as_str()),
-        )
-        .with_context(|| format!("failed to mount an overlay of {self}"))?;
-        Ok(Overlay {
-            root,
-            _directory: directory,
-        })
+        mount(Some("overlay"), &root, Some("overlay"), MsFlags::empty(), Some(options.as_str()))
+            .with_context(|| format!("failed to mount an overlay of {self}"))?;
+        Ok(Overlay { root, _directory: directory })
     }
 }
 
@@ -138,16 +112,9 @@ impl Suite {
 /// # Errors
 /// No root.
 pub fn private_mounts() -> Result<()> {
-    unshare(CloneFlags::CLONE_NEWNS)
-        .context("failed to make a mount namespace (the tests need root)")?;
-    mount(
-        None::<&str>,
-        "/",
-        None::<&str>,
-        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
-        None::<&str>,
-    )
-    .context("failed to make the mounts private")
+    unshare(CloneFlags::CLONE_NEWNS).context("failed to make a mount namespace (the tests need root)")?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+        .context("failed to make the mounts private")
 }
 
 /// A directory of this run in the cache, on a file system that overlays can be made of; removed with its handle.
@@ -156,13 +123,10 @@ pub fn private_mounts() -> Result<()> {
 /// The cache cannot be written.
 pub fn run_directory(name: &str) -> Result<TempDir> {
     let parent = crate::cache().join("run");
-    fs::create_dir_all(&parent)
-        .with_context(|| format!("failed to create {}", parent.display()))?;
+    fs::create_dir_all(&parent).with_context(|| format!("failed to create {}", parent.display()))?;
     remove_abandoned(&parent);
     let prefix = format!("{}-{name}-", std::process::id());
-    let directory = tempfile::Builder::new()
-        .prefix(&prefix)
-        .tempdir_in(&parent)?;
+    let directory = tempfile::Builder::new().prefix(&prefix).tempdir_in(&parent)?;
     // The directory is the `/` that a chroot's unprivileged accounts walk through.
     fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
     Ok(directory)
@@ -210,27 +174,12 @@ impl Overlay {
     /// A command in the root file system, with process, network, IPC and host name namespaces of its own and `/proc`.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("unshare");
-        command.args([
-            "--mount",
-            "--pid",
-            "--net",
-            "--ipc",
-            "--uts",
-            "--fork",
-            "--kill-child",
-        ]);
+        command.args(["--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child"]);
         // Mounted after the change of root.
         command.arg("--mount-proc=/proc");
-        command
-            .arg(format!("--root={}", self.root.display()))
-            .arg("--wd=/")
-            .arg("--")
-            .arg(program);
+        command.arg(format!("--root={}", self.root.display())).arg("--wd=/").arg("--").arg(program);
         command.env_clear().envs([
-            (
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            ),
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
             ("HOME", "/root"),
             ("LC_ALL", "C"),
         ]);
@@ -242,13 +191,7 @@ impl Overlay {
     /// # Errors
     /// It fails; the message holds its standard error.
     pub fn shell(&self, script: &str) -> Result<String> {
-        stdout_of(
-            self.command("sh")
-                .args(["-ec", script])
-                .output()
-                .context("failed to run unshare")?,
-            script,
-        )
+        stdout_of(self.command("sh").args(["-ec", script]).output().context("failed to run unshare")?, script)
     }
 
     /// What sshd wants before it runs or tests a configuration: its run directory (host keys come with the package).
@@ -275,8 +218,7 @@ impl Drop for Overlay {
 /// The path cannot be written.
 pub(crate) fn write(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)
-            .with_context(|| format!("failed to create {}", parent.display()))?;
+        fs::create_dir_all(parent).with_context(|| format!("failed to create {}", parent.display()))?;
     }
     fs::write(path, content).with_context(|| format!("failed to write {}", path.display()))?;
     fs::set_permissions(path, Permissions::from_mode(mode))?;
@@ -285,11 +227,6 @@ pub(crate) fn write(path: &Path, content: &[u8], mode: u32) -> Result<()> {
 
 /// The standard output of a command that must succeed; `what` names it in the error.
 pub(crate) fn stdout_of(output: Output, what: &str) -> Result<String> {
-    ensure!(
-        output.status.success(),
-        "{what}: {}: {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
+    ensure!(output.status.success(), "{what}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -13,11 +13,7 @@ impl Tier {
     /// The tier of this run: `HOSTWARD_TIER`, quick where it is not set.
     #[must_use]
     pub fn current() -> Self {
-        if std::env::var_os("HOSTWARD_TIER").is_some_and(|tier| tier == "long") {
-            Self::Long
-        } else {
-            Self::Quick
-        }
+        if std::env::var_os("HOSTWARD_TIER").is_some_and(|tier| tier == "long") { Self::Long } else { Self::Quick }
     }
 
     /// `quick` or `long`, whichever this tier asks for.
