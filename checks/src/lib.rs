@@ -14,3 +14,4 @@ pub mod parse;
 pub mod policy;
 pub mod snapshot;
 pub mod sshd;
+pub mod weak_key;

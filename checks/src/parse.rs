@@ -9,3 +9,7 @@ pub struct Defect {
     /// What is wrong, in words, without the line's content (which may be secret).
     pub what: String,
 }
+
+pub mod authorized_keys;
+pub mod key_blob;
+pub mod private_key;
