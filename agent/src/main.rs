@@ -1,2 +1,5 @@
 //! hostward's entry point.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    hostward::cli::main().into()
+}

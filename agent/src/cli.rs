@@ -1,0 +1,59 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::command;
+use crate::exit_code::{Ends, ExitCode};
+
+/// Who can get in to this Alibaba Cloud ECS Linux instance, and what is exposed.
+#[derive(Debug, Parser)]
+#[command(name = "hostward", version, about, max_term_width = 100, after_help = AFTER)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER: &str = "Exit codes: 0 clean · 1 findings · 2 undecided · 3 fix refused or rolled back · 4 internal error · 64 usage · 75 busy · 78 bad configuration or policy";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Scan(Box<command::scan::Args>),
+    List(command::list::Args),
+    Explain(command::explain::Args),
+    /// Print the JSON Schema of the report
+    Schema,
+    Completions(command::completions::Args),
+}
+
+impl Cli {
+    fn run(&self) -> anyhow::Result<ExitCode> {
+        match &self.command {
+            Command::Scan(args) => command::scan::run(args),
+            Command::List(args) => command::list::run(args),
+            Command::Explain(args) => command::explain::run(args),
+            Command::Schema => command::schema::run(),
+            Command::Completions(args) => command::completions::run(args),
+        }
+    }
+}
+
+/// Runs the program: parses the command line, does what it says, prints an error once, with its chain of causes.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let usage = error.use_stderr();
+            // Nothing is left to do where not even the message can be written.
+            let _ = error.print();
+            return if usage { ExitCode::Usage } else { ExitCode::Clean };
+        }
+    };
+    match cli.run() {
+        Ok(code) => code,
+        Err(error) => {
+            let line = format!("hostward: {}\n", crate::sanitize::escape(&format!("{error:#}")));
+            let _ = std::io::Write::write_all(&mut std::io::stderr().lock(), line.as_bytes());
+            error.downcast_ref::<Ends>().map_or(ExitCode::Internal, |ends| ends.code)
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Recording to a fixpoint: parse, record what the parser needs, parse again, until nothing is needed.
+
+use hostward_checks::host::Host;
+use hostward_checks::observation::Observations;
+use hostward_checks::snapshot::Snapshot;
+
+use crate::root::{Budget, Root};
+
+/// More rounds than any chain of includes and links takes; beyond it somebody changes the files while we read.
+const MAX_ROUNDS: usize = 200;
+
+/// What was recorded of a root, and the facts in it.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Every answer that the facts rest on.
+    pub snapshot: Snapshot,
+    /// The facts.
+    pub host: Host,
+    /// How many rounds it took.
+    pub rounds: usize,
+}
+
+/// Records a root until the parsers need nothing more. Facts about a path that never settles are unknown.
+pub fn record(root: &Root, seen: &Observations) -> Recorded {
+    let (mut snapshot, mut budget) = (Snapshot::new(), Budget::default());
+    for rounds in 1.. {
+        let (host, need) = Host::read(&snapshot, seen);
+        if need.is_empty() || rounds == MAX_ROUNDS {
+            return Recorded { snapshot, host, rounds };
+        }
+        root.answer(&need, &mut snapshot, &mut budget);
+    }
+    unreachable!("the loop returns in its last round")
+}

@@ -1,0 +1,72 @@
+//! Looking at a host once: observe what runs, record what the parsers need, and hand both on.
+
+use std::path::{Path, PathBuf};
+
+use hostward_checks::fact::Fact;
+use hostward_checks::host::Host;
+use hostward_checks::observation::{Mode, Observations};
+use hostward_checks::snapshot::Snapshot;
+
+use crate::record::record;
+use crate::root::Root;
+
+/// What a scan and `access` start from.
+#[derive(Debug)]
+pub struct Survey {
+    /// The root.
+    pub root: Root,
+    /// Every answer that the facts rest on.
+    pub snapshot: Snapshot,
+    /// Facts from files.
+    pub host: Host,
+    /// Facts that are not files.
+    pub seen: Observations,
+}
+
+/// What to observe of a live host beyond its files.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Listening sockets, the firewall and addresses.
+    pub network: bool,
+    /// The metadata service.
+    pub metadata: bool,
+    /// Recent logins.
+    pub logins: bool,
+    /// Another address of the metadata service, and the consent to ask it wherever we are.
+    pub metadata_endpoint: Option<String>,
+}
+
+/// Looks at the live host, or at a directory as an offline root: then nothing outside it is read.
+pub fn survey(dir: Option<&Path>, wanted: &Wanted) -> anyhow::Result<Survey> {
+    let root = Root::open(dir.unwrap_or(Path::new("/")))?;
+    let now = jiff::Timestamp::now().as_second();
+    let mut seen = Observations::offline(now);
+    if dir.is_none() {
+        seen.mode = Mode::Live;
+        seen.foreign_mounts = root.foreign().list().to_vec();
+        observe(&mut seen, wanted);
+    }
+    let recorded = record(&root, &seen);
+    Ok(Survey { root, snapshot: recorded.snapshot, host: recorded.host, seen })
+}
+
+fn observe(seen: &mut Observations, wanted: &Wanted) {
+    seen.hostname = nix::unistd::gethostname()
+        .map_or(Fact::Absent, |name| Fact::Known(hostward_checks::check::bytes_text(name.as_encoded_bytes())));
+    seen.dmi_product = read_small(Path::new("/sys/class/dmi/id/product_name"));
+    let _ = wanted;
+}
+
+/// A small file of the kernel's, trimmed.
+fn read_small(path: &Path) -> Fact<String> {
+    match std::fs::read(path) {
+        Ok(bytes) => Fact::Known(hostward_checks::check::bytes_text(bytes.trim_ascii())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Fact::Absent,
+        Err(error) => Fact::Unknown(hostward_checks::fact::Why::Failed(error.to_string())),
+    }
+}
+
+/// Where hostward keeps its state on a live host.
+pub fn state_dir() -> PathBuf {
+    PathBuf::from("/var/lib/hostward")
+}
