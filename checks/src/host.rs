@@ -3,6 +3,7 @@
 use crate::observation::Observations;
 use crate::snapshot::{Need, Reader, Snapshot};
 
+pub mod accounts;
 pub mod os;
 
 /// The facts of one host.
@@ -10,6 +11,8 @@ pub mod os;
 pub struct Host {
     /// What distribution it is.
     pub os: os::Os,
+    /// Accounts and groups.
+    pub accounts: accounts::Accounts,
 }
 
 impl Host {
@@ -17,7 +20,7 @@ impl Host {
     /// provisional, and the caller records the needs and calls again.
     pub fn read(snapshot: &Snapshot, seen: &Observations) -> (Self, Need) {
         let reader = Reader::new(snapshot);
-        let host = Self { os: os::Os::read(&reader) };
+        let host = Self { os: os::Os::read(&reader), accounts: accounts::Accounts::read(&reader) };
         let _ = seen;
         (host, reader.need())
     }

@@ -1,6 +1,10 @@
 //! Parsers: bytes in, typed values with line numbers and defects out. They are total: no input makes them fail, and
 //! a line that cannot be understood never hides the others.
 
+pub mod login_defs;
+pub mod nsswitch;
+pub mod passwd;
+
 /// A line that a parser could not understand, or understood with a caveat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Defect {
