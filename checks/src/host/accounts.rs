@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fact::Fact;
 use crate::parse::Defect;
-use crate::parse::login_defs::{LoginDefs, login_defs};
+use crate::parse::login_defs::{self, LoginDefs};
 use crate::parse::passwd::{self, GroupEntry, GshadowEntry, Name, PasswdEntry, PasswordField, ShadowEntry};
 use crate::snapshot::{Miss, Reader};
 
@@ -130,7 +130,7 @@ impl Accounts {
             fact => fact,
         };
         let login_defs = login_defs.map(|view| {
-            let (defs, odd) = login_defs(view.bytes);
+            let (defs, odd) = login_defs::login_defs(view.bytes);
             defects.extend(odd.into_iter().map(|defect| (LOGIN_DEFS, defect)));
             defs
         });
