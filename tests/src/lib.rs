@@ -8,11 +8,16 @@ pub mod host;
 pub mod imds;
 pub mod netns;
 pub mod results;
+pub mod rng;
 pub mod ssh;
+pub mod sshd_gen;
+pub mod sshd_oracle;
 pub mod suite;
 pub mod tier;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
 
 /// The directory of cached root file systems: `HOSTWARD_TEST_CACHE`, else `/var/tmp/hostward-tests`.
 #[must_use]
@@ -20,17 +25,18 @@ pub fn cache() -> PathBuf {
     std::env::var_os("HOSTWARD_TEST_CACHE").map_or_else(|| PathBuf::from("/var/tmp/hostward-tests"), PathBuf::from)
 }
 
-/// The `hostward` binary under test: `HOSTWARD_BIN` (static, set by `tests/run`), else the last static release build.
+/// The `hostward` binary under test: `HOSTWARD_BIN` (static, set by `tests/run`), else the last one that was built.
 ///
 /// # Errors
-/// Neither exists.
+/// There is none.
 pub fn binary() -> anyhow::Result<PathBuf> {
-    let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/x86_64-unknown-linux-musl/release/hostward");
-    let path = std::env::var_os("HOSTWARD_BIN").map_or_else(|| PathBuf::from(built), PathBuf::from);
-    anyhow::ensure!(
-        path.is_file(),
-        "{} is missing: run tests/run, or cargo build --release --target x86_64-unknown-linux-musl -p hostward",
-        path.display()
-    );
-    Ok(path)
+    if let Some(path) = std::env::var_os("HOSTWARD_BIN") {
+        return Ok(PathBuf::from(path));
+    }
+    let target = concat!(env!("CARGO_MANIFEST_DIR"), "/../target");
+    let built =
+        ["debug/hostward", "x86_64-unknown-linux-musl/release/hostward"].map(|path| Path::new(target).join(path));
+    let age = |path: &PathBuf| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    let last = built.into_iter().filter(|path| path.is_file()).max_by_key(age);
+    last.context("there is no hostward binary: run tests/run, or cargo build -p hostward")
 }
