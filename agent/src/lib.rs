@@ -8,6 +8,7 @@ pub mod command;
 pub mod exit_code;
 pub mod files;
 pub mod judge;
+pub mod lock;
 pub mod observe;
 pub mod record;
 pub mod report;

@@ -88,6 +88,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         logins: true,
         metadata_endpoint: args.metadata_endpoint.clone(),
     };
+    let _lock = if args.root.is_none() { crate::lock::share(Path::new(crate::lock::PATH))? } else { None };
     let survey = survey(args.root.as_deref(), &wanted)?;
     let access = Access::default();
     let input = Input { host: &survey.host, seen: &survey.seen, access: &access, policy: &policy };

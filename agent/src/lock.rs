@@ -1,0 +1,71 @@
+//! One lock for the host: scans share it, a fix takes it alone.
+
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::exit_code::{Ends, ExitCode};
+
+/// Where the lock stands: gone with every boot.
+pub const PATH: &str = "/run/hostward.lock";
+/// How long a busy lock is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A held lock; dropped with the value, and by the kernel with the process.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held for its drop")] Flock<File>);
+
+/// Takes the scan's share of the lock. None where this user cannot have one (not root): such a scan changes no state.
+pub fn share(path: &Path) -> anyhow::Result<Option<Lock>> {
+    take(path, FlockArg::LockSharedNonblock, PATIENCE)
+}
+
+fn take(path: &Path, how: FlockArg, patience: Duration) -> anyhow::Result<Option<Lock>> {
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
+    let Ok(mut file) = options.open(path) else { return Ok(None) };
+    let until = Instant::now() + patience;
+    loop {
+        match Flock::lock(file, how) {
+            Ok(lock) => return Ok(Some(Lock(lock))),
+            Err((back, Errno::EAGAIN | Errno::EINTR)) if Instant::now() < until => {
+                file = back;
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            Err((_, Errno::EAGAIN | Errno::EINTR)) => {
+                let message = format!(
+                    "{} is held by another run of hostward: wait for it to end, then try again",
+                    path.display()
+                );
+                return Err(Ends::with(ExitCode::Busy, message));
+            }
+            // A file system without locks: nothing to wait for.
+            Err(_) => return Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scans_share_and_wait_for_who_holds_it_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let first = share(&path).unwrap();
+        let second = share(&path).unwrap();
+        assert!(first.is_some() && second.is_some());
+        drop((first, second));
+        let alone = take(&path, FlockArg::LockExclusiveNonblock, Duration::ZERO).unwrap();
+        let error = take(&path, FlockArg::LockSharedNonblock, Duration::ZERO).unwrap_err();
+        assert_eq!(error.downcast_ref::<Ends>().unwrap().code, ExitCode::Busy);
+        drop(alone);
+        assert!(share(&path).unwrap().is_some());
+        assert!(share(Path::new("/nonexistent/lock")).unwrap().is_none());
+    }
+}
