@@ -4,6 +4,7 @@ use crate::observation::Observations;
 use crate::snapshot::{Need, Reader, Snapshot};
 
 pub mod accounts;
+pub mod keys;
 pub mod os;
 
 /// The facts of one host.
@@ -13,6 +14,8 @@ pub struct Host {
     pub os: os::Os,
     /// Accounts and groups.
     pub accounts: accounts::Accounts,
+    /// authorized_keys of every account, and private keys left in homes.
+    pub keys: keys::Keys,
 }
 
 impl Host {
@@ -20,7 +23,11 @@ impl Host {
     /// provisional, and the caller records the needs and calls again.
     pub fn read(snapshot: &Snapshot, seen: &Observations) -> (Self, Need) {
         let reader = Reader::new(snapshot);
-        let host = Self { os: os::Os::read(&reader), accounts: accounts::Accounts::read(&reader) };
+        let os = os::Os::read(&reader);
+        let accounts = accounts::Accounts::read(&reader);
+        let modes = keys::Modes { private_groups: os.is_debian_like().then_some(&accounts) };
+        let keys = keys::Keys::read(&reader, &accounts, &modes, |_| keys::DEFAULT_FILES.map(str::to_owned).to_vec());
+        let host = Self { os, accounts, keys };
         let _ = seen;
         (host, reader.need())
     }

@@ -1,0 +1,176 @@
+//! The keys that open accounts: every authorized_keys file that sshd may read, and whether it will.
+
+mod lookup;
+mod private;
+mod strict_modes;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use crate::fact::{Fact, Why};
+use crate::host::accounts::{Accounts, User};
+use crate::parse::Defect;
+use crate::parse::authorized_keys::{self, KeyLine};
+use crate::parse::passwd::Name;
+use crate::snapshot::{Miss, Reader};
+use crate::weak_key::Blocklist;
+
+pub use lookup::{expand, readable_by};
+pub use private::{PrivateFile, PrivateFiles};
+pub use strict_modes::{Fault, Modes, Refusal, strict_modes};
+
+/// `AuthorizedKeysFile` where nothing sets it.
+pub const DEFAULT_FILES: [&str; 2] = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
+
+/// The keys of a host.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    /// One entry an account that a look-up by name reaches, in the order of passwd.
+    pub accounts: Vec<AccountKeys>,
+    /// Private keys lying in homes.
+    pub private: PrivateFiles,
+    /// Lists of predictable keys that stand on this host.
+    pub blocklist: Blocklist,
+}
+
+/// The keys of one account.
+#[derive(Clone, Debug)]
+pub struct AccountKeys {
+    /// The account.
+    pub user: Name,
+    /// Its uid.
+    pub uid: u32,
+    /// The files, in the order in which they are configured. Files that do not exist are there too.
+    pub files: Vec<KeyFile>,
+    /// Its home and `~/.ssh`, where they exist and the account is one that people use: who may write there.
+    pub directories: Vec<Refusal>,
+}
+
+/// One authorized_keys file for one account.
+#[derive(Clone, Debug)]
+pub struct KeyFile {
+    /// The path as sshd opens it: tokens expanded, links not resolved.
+    pub path: PathBuf,
+    /// Where it really stands.
+    pub canonical: PathBuf,
+    /// Its lines.
+    pub content: Fact<KeyLines>,
+    /// What StrictModes says of it (`openssh.md` 26): Known(None) passes. Absent like the file.
+    pub strict: Fact<Option<Refusal>>,
+    /// Whether the account itself may open it, as sshd does (`openssh.md` 25): the component that refuses it.
+    pub closed: Fact<Option<PathBuf>>,
+}
+
+/// The lines of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyLines {
+    /// Lines with a key.
+    pub keys: Vec<KeyLine>,
+    /// Lines that hold none that OpenSSH can read.
+    pub defects: Vec<Defect>,
+}
+
+impl Keys {
+    /// Reads the files that `AuthorizedKeysFile` names for each account. `patterns` are the words of every such line that may
+    /// hold for the account, in order; `Modes` says how this sshd judges owners and modes.
+    pub fn read(
+        reader: &Reader<'_>,
+        accounts: &Accounts,
+        modes: &Modes<'_>,
+        patterns: impl Fn(&User) -> Vec<String>,
+    ) -> Self {
+        let mut keys = Self::default();
+        for user in accounts.list().iter().filter(|user| !user.hidden_name) {
+            keys.accounts.push(AccountKeys::read(reader, accounts, user, modes, &patterns(user)));
+        }
+        keys.private = PrivateFiles::read(reader, accounts);
+        keys.blocklist = keys.read_blocklists(reader);
+        keys
+    }
+
+    /// The keys of an account.
+    pub fn of(&self, user: &Name) -> Option<&AccountKeys> {
+        self.accounts.iter().find(|account| account.user == *user)
+    }
+
+    /// Every line with a key, with its account and file.
+    pub fn lines(&self) -> impl Iterator<Item = (&AccountKeys, &KeyFile, &KeyLine)> {
+        self.accounts.iter().flat_map(|account| {
+            account.files.iter().flat_map(move |file| {
+                file.content
+                    .known()
+                    .into_iter()
+                    .flat_map(move |lines| lines.keys.iter().map(move |key| (account, file, key)))
+            })
+        })
+    }
+
+    /// Files that exist or may exist and whose lines are not known.
+    pub fn unknown(&self) -> impl Iterator<Item = (&AccountKeys, &KeyFile, &Why)> {
+        self.accounts.iter().flat_map(|account| {
+            account.files.iter().filter_map(move |file| file.content.why().map(|why| (account, file, why)))
+        })
+    }
+
+    fn read_blocklists(&self, reader: &Reader<'_>) -> Blocklist {
+        let mut paths: Vec<PathBuf> = self.lines().flat_map(|(_, _, line)| Blocklist::paths(&line.key)).collect();
+        paths.sort();
+        paths.dedup();
+        let mut list = Blocklist::new();
+        for path in paths {
+            if let Ok(view) = reader.file(&path) {
+                list.add(view.bytes);
+            }
+        }
+        list
+    }
+}
+
+impl AccountKeys {
+    fn read(reader: &Reader<'_>, accounts: &Accounts, user: &User, modes: &Modes<'_>, patterns: &[String]) -> Self {
+        let gids = accounts.gids_of(user);
+        let mut files: Vec<KeyFile> = Vec::new();
+        for path in patterns.iter().filter_map(|pattern| expand(pattern, user)) {
+            if !files.iter().any(|file| file.path == path) {
+                files.push(KeyFile::read(reader, user, &gids, modes, path));
+            }
+        }
+        let peopled = user.is_root() || accounts.is_human(user);
+        let used = files.iter().any(|file| !matches!(file.content, Fact::Absent));
+        let directories = if peopled || used { strict_modes::directories(reader, user, modes) } else { Vec::new() };
+        Self { user: user.name().clone(), uid: user.entry.uid, files, directories }
+    }
+
+    /// The file that sshd opens at this path.
+    pub fn file(&self, path: &Path) -> Option<&KeyFile> {
+        self.files.iter().find(|file| file.path == path)
+    }
+}
+
+impl KeyFile {
+    /// Reads one file for one account.
+    pub fn read(reader: &Reader<'_>, user: &User, gids: &[u32], modes: &Modes<'_>, path: PathBuf) -> Self {
+        // The content is asked for first: one round for file, metadata and every component on the way.
+        let content = match reader.file(&path) {
+            Ok(view) => {
+                let (keys, defects) = authorized_keys::parse(view.bytes);
+                Fact::Known(KeyLines { keys, defects })
+            }
+            // sshd can open neither: no key comes from there.
+            Err(Miss::Unreadable(Why::WrongKind(_) | Why::LinkLoop)) => Fact::Known(KeyLines::default()),
+            Err(miss) => miss.fact(),
+        };
+        let walk = reader.walk(&path, true);
+        let canonical = walk.as_ref().map_or_else(|_| path.clone(), |walk| walk.canonical.clone());
+        let closed = match &walk {
+            Ok(walk) => Fact::Known(readable_by(walk, user.entry.uid, gids)),
+            Err(miss) => Miss::fact(miss.clone()),
+        };
+        let strict = match strict_modes(reader, &path, &user.entry.home, user.entry.uid, modes) {
+            Ok(refusal) => Fact::Known(refusal),
+            Err(miss) => miss.fact(),
+        };
+        Self { path, canonical, content, strict, closed }
+    }
+}

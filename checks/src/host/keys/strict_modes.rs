@@ -1,0 +1,135 @@
+//! StrictModes: whether sshd trusts a file, by owner and mode of everything on its canonical path.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::check::path_text;
+use crate::host::accounts::{Accounts, User};
+use crate::snapshot::{Kind, Meta, Miss, Reader};
+
+/// How an sshd judges owners and modes.
+#[derive(Clone, Copy, Debug)]
+pub struct Modes<'a> {
+    /// Accounts and groups, for the private-group exception; None: upstream's rule, any group-writable path is refused.
+    /// Debian and Ubuntu patch the exception in.
+    pub private_groups: Option<&'a Accounts>,
+}
+
+/// A component that sshd does not trust.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The component, canonical.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub fault: Fault,
+    /// Its metadata.
+    pub meta: Meta,
+}
+
+/// What is wrong with a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Not a regular file.
+    Kind,
+    /// Owned by somebody who is neither root nor the account.
+    Owner,
+    /// Anybody may write.
+    OthersWrite,
+    /// A group may write.
+    GroupWrites,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = path_text(self.path.clone());
+        match self.fault {
+            Fault::Kind => write!(f, "{path} is no regular file"),
+            Fault::Owner => write!(f, "{path} belongs to uid {}", self.meta.uid),
+            Fault::OthersWrite => write!(f, "{path} is writable by everybody (mode {:04o})", self.meta.mode),
+            Fault::GroupWrites => {
+                write!(f, "{path} is writable by group {} (mode {:04o})", self.meta.gid, self.meta.mode)
+            }
+        }
+    }
+}
+
+/// Walks the canonical path as `misc.c:safe_path` does: the file, then every directory above it, up to the home where the
+/// file lies under it, else up to `/`. None: sshd trusts it.
+///
+/// # Errors
+/// The file or a component is absent, unreadable, or not recorded yet.
+pub fn strict_modes(
+    reader: &Reader<'_>,
+    path: &Path,
+    home: &Path,
+    uid: u32,
+    modes: &Modes<'_>,
+) -> Result<Option<Refusal>, Miss> {
+    let walk = reader.walk(path, true)?;
+    let home = match reader.canonical(home) {
+        Ok(home) => Some(home),
+        Err(Miss::Pending) => return Err(Miss::Pending),
+        Err(Miss::Absent | Miss::Unreadable(_)) => None,
+    };
+    if walk.meta.kind != Kind::File {
+        return Ok(Some(Refusal { path: walk.canonical, fault: Fault::Kind, meta: walk.meta }));
+    }
+    let mut here = walk.canonical.as_path();
+    let mut meta = walk.meta;
+    loop {
+        if let Some(fault) = modes.fault(&meta, uid) {
+            return Ok(Some(Refusal { path: here.to_path_buf(), fault, meta }));
+        }
+        if meta.kind == Kind::Dir && home.as_deref() == Some(here) {
+            return Ok(None);
+        }
+        let Some(parent) = here.parent() else { return Ok(None) };
+        here = parent;
+        meta = reader.meta(here)?;
+    }
+}
+
+/// The same judgement of the home and of `~/.ssh` themselves, whether or not they hold keys. A home that the account does
+/// not own and that everybody has (`/`, `/nonexistent`) is not its own to mend.
+pub(super) fn directories(reader: &Reader<'_>, user: &User, modes: &Modes<'_>) -> Vec<Refusal> {
+    let home = &user.entry.home;
+    if home.as_os_str().is_empty() || home == Path::new("/") {
+        return Vec::new();
+    }
+    let judge = |path: PathBuf| {
+        let walk = reader.walk(&path, true).ok().filter(|walk| walk.meta.kind == Kind::Dir)?;
+        let fault = modes.fault(&walk.meta, user.entry.uid)?;
+        Some(Refusal { path: walk.canonical, fault, meta: walk.meta })
+    };
+    [home.clone(), home.join(".ssh")].into_iter().filter_map(judge).collect()
+}
+
+impl Modes<'_> {
+    /// What is wrong with a component for an account: upstream's rule, or Debian's `misc.c:secure_permissions`.
+    pub fn fault(&self, meta: &Meta, uid: u32) -> Option<Fault> {
+        if meta.uid != 0 && meta.uid != uid {
+            return Some(Fault::Owner);
+        }
+        if meta.mode & 0o002 != 0 {
+            return Some(Fault::OthersWrite);
+        }
+        let private = self.private_groups.is_some_and(|accounts| private_group(accounts, meta, uid));
+        (meta.mode & 0o020 != 0 && !private).then_some(Fault::GroupWrites)
+    }
+}
+
+/// Debian's exception: the group has members, all of them the account (by uid, as primary group) or the owner (by name).
+fn private_group(accounts: &Accounts, meta: &Meta, uid: u32) -> bool {
+    let Some(group) = accounts.group_by_gid(meta.gid) else { return false };
+    let Some(owner) = accounts.by_uid(meta.uid) else { return false };
+    let mut primary = accounts.list().iter().filter(|user| user.entry.gid == meta.gid).peekable();
+    let has_primary = primary.peek().is_some();
+    if primary.any(|user| user.entry.uid != uid) {
+        return false;
+    }
+    match group.members.as_slice() {
+        [] => has_primary,
+        [member] => *member == owner.entry.name,
+        _ => false,
+    }
+}
