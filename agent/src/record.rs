@@ -6,6 +6,8 @@ use hostward_checks::snapshot::Snapshot;
 
 use crate::root::{Budget, Root};
 
+pub mod tape;
+
 /// More rounds than any chain of includes and links takes; beyond it somebody changes the files while we read.
 const MAX_ROUNDS: usize = 200;
 
