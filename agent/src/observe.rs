@@ -1,1 +1,29 @@
-//! What is not a file: asked of the running system with a budget, turned into plain data.
+//! What is seen of the running host that is not a file: sockets and their owners, daemons, logins, the firewall.
+
+pub mod netlink;
+pub mod process;
+pub mod sockets;
+
+use std::net::IpAddr;
+
+use hostward_checks::fact::{Fact, Why};
+use nix::ifaddrs::getifaddrs;
+use nix::sys::socket::SockaddrStorage;
+
+pub use sockets::sockets;
+
+/// Addresses of the host's own interfaces, sorted, each once.
+pub fn addresses() -> Fact<Vec<IpAddr>> {
+    let list = match getifaddrs() {
+        Ok(list) => list,
+        Err(error) => return Fact::Unknown(Why::Failed(format!("failed to list interface addresses: {error}"))),
+    };
+    let address = |storage: SockaddrStorage| {
+        let v4 = storage.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+        v4.or_else(|| storage.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+    };
+    let mut found: Vec<IpAddr> = list.filter_map(|interface| interface.address.and_then(address)).collect();
+    found.sort();
+    found.dedup();
+    Fact::Known(found)
+}

@@ -4,6 +4,7 @@
 pub mod login_defs;
 pub mod nsswitch;
 pub mod passwd;
+pub mod procfs;
 
 /// A line that a parser could not understand, or understood with a caveat.
 #[derive(Clone, Debug, PartialEq, Eq)]
