@@ -2,8 +2,18 @@
 
 use crate::check::Check;
 
+pub mod keys;
+
 /// Every check, in the order in which reports show them.
-pub static ALL: &[&Check] = &[];
+pub static ALL: &[&Check] = &[
+    &keys::weak::CHECK,
+    &keys::unapproved::CHECK,
+    &keys::shared::CHECK,
+    &keys::permissions::CHECK,
+    &keys::unrestricted_root::CHECK,
+    &keys::options::CHECK,
+    &keys::private::CHECK,
+];
 
 /// The check with this id.
 pub fn find(id: &str) -> Option<&'static Check> {

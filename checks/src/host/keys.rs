@@ -41,6 +41,8 @@ pub struct AccountKeys {
     pub user: Name,
     /// Its uid.
     pub uid: u32,
+    /// Where its home really stands, where that is known.
+    pub home: Option<PathBuf>,
     /// The files, in the order in which they are configured. Files that do not exist are there too.
     pub files: Vec<KeyFile>,
     /// Its home and `~/.ssh`, where they exist and the account is one that people use: who may write there.
@@ -56,9 +58,9 @@ pub struct KeyFile {
     pub canonical: PathBuf,
     /// Its lines.
     pub content: Fact<KeyLines>,
-    /// What StrictModes says of it (`openssh.md` 26): Known(None) passes. Absent like the file.
-    pub strict: Fact<Option<Refusal>>,
-    /// Whether the account itself may open it, as sshd does (`openssh.md` 25): the component that refuses it.
+    /// What StrictModes objects to: nothing, or each component that sshd does not trust. Absent like the file.
+    pub strict: Fact<Vec<Refusal>>,
+    /// sshd opens the file as the account: the component that keeps the account from reading it, if any.
     pub closed: Fact<Option<PathBuf>>,
 }
 
@@ -139,7 +141,8 @@ impl AccountKeys {
         let peopled = user.is_root() || accounts.is_human(user);
         let used = files.iter().any(|file| !matches!(file.content, Fact::Absent));
         let directories = if peopled || used { strict_modes::directories(reader, user, modes) } else { Vec::new() };
-        Self { user: user.name().clone(), uid: user.entry.uid, files, directories }
+        let home = reader.canonical(&user.entry.home).ok();
+        Self { user: user.name().clone(), uid: user.entry.uid, home, files, directories }
     }
 
     /// The file that sshd opens at this path.
@@ -168,7 +171,7 @@ impl KeyFile {
             Err(miss) => Miss::fact(miss.clone()),
         };
         let strict = match strict_modes(reader, &path, &user.entry.home, user.entry.uid, modes) {
-            Ok(refusal) => Fact::Known(refusal),
+            Ok(refused) => Fact::Known(refused),
             Err(miss) => miss.fact(),
         };
         Self { path, canonical, content, strict, closed }

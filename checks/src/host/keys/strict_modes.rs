@@ -54,7 +54,8 @@ impl fmt::Display for Refusal {
 }
 
 /// Walks the canonical path as `misc.c:safe_path` does: the file, then every directory above it, up to the home where the
-/// file lies under it, else up to `/`. None: sshd trusts it.
+/// file lies under it, else up to `/`. Every component that sshd does not trust comes back; sshd names the first and
+/// stops. None of them: it trusts the file.
 ///
 /// # Errors
 /// The file or a component is absent, unreadable, or not recorded yet.
@@ -64,7 +65,7 @@ pub fn strict_modes(
     home: &Path,
     uid: u32,
     modes: &Modes<'_>,
-) -> Result<Option<Refusal>, Miss> {
+) -> Result<Vec<Refusal>, Miss> {
     let walk = reader.walk(path, true)?;
     let home = match reader.canonical(home) {
         Ok(home) => Some(home),
@@ -72,21 +73,19 @@ pub fn strict_modes(
         Err(Miss::Absent | Miss::Unreadable(_)) => None,
     };
     if walk.meta.kind != Kind::File {
-        return Ok(Some(Refusal { path: walk.canonical, fault: Fault::Kind, meta: walk.meta }));
+        return Ok(vec![Refusal { path: walk.canonical, fault: Fault::Kind, meta: walk.meta }]);
     }
-    let mut here = walk.canonical.as_path();
-    let mut meta = walk.meta;
-    loop {
+    let mut refused = Vec::new();
+    for here in walk.canonical.ancestors() {
+        let meta = reader.meta(here)?;
         if let Some(fault) = modes.fault(&meta, uid) {
-            return Ok(Some(Refusal { path: here.to_path_buf(), fault, meta }));
+            refused.push(Refusal { path: here.to_path_buf(), fault, meta });
         }
         if meta.kind == Kind::Dir && home.as_deref() == Some(here) {
-            return Ok(None);
+            break;
         }
-        let Some(parent) = here.parent() else { return Ok(None) };
-        here = parent;
-        meta = reader.meta(here)?;
     }
+    Ok(refused)
 }
 
 /// The same judgement of the home and of `~/.ssh` themselves, whether or not they hold keys. A home that the account does

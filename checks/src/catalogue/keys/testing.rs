@@ -1,0 +1,234 @@
+//! A host to judge: bob and root with their key files, drawn by hand.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::access::Access;
+use crate::check::{Check, Finding, Input, Profile, Verdict};
+use crate::edit::Edit;
+use crate::fact::{Fact, Why};
+use crate::host::Host;
+use crate::observation::metadata::Metadata;
+use crate::observation::{Mode, Observations};
+use crate::parse::key_blob::{put_number, put_string};
+use crate::policy::Policy;
+use crate::snapshot::Sketch;
+
+/// Vagrant's published key.
+pub(super) const VAGRANT: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN1YdxBpNlzxDqfJyw/QKow1F+wvG9hXGoqiysfJOn5Y vagrant";
+
+const BOB: &str = "/home/bob/.ssh/authorized_keys";
+
+/// A key line of these RSA numbers.
+pub(super) fn rsa(modulus: &[u8], exponent: &[u8]) -> String {
+    let mut blob = Vec::new();
+    put_string(&mut blob, b"ssh-rsa");
+    put_number(&mut blob, exponent);
+    put_number(&mut blob, modulus);
+    format!("ssh-rsa {}", STANDARD.encode(blob))
+}
+
+/// A host and a policy.
+#[derive(Clone)]
+pub(super) struct Case {
+    files: BTreeMap<String, Result<String, Why>>,
+    owners: BTreeMap<String, (u32, u32, u32)>,
+    os: &'static str,
+    policy: Policy,
+    seen: Observations,
+}
+
+impl Case {
+    /// Two accounts without a key, at 2001-09-09T01:46:40Z.
+    pub(super) fn new() -> Self {
+        let owners = [("/home/bob", 0o755), ("/home/bob/.ssh", 0o700), (BOB, 0o600)];
+        Self {
+            files: BTreeMap::new(),
+            owners: owners.into_iter().map(|(path, mode)| (path.to_owned(), (1001, 1001, mode))).collect(),
+            os: "ID=debian\n",
+            policy: Policy::builtin(Profile::Enhanced),
+            seen: Observations::offline(1_000_000_000),
+        }
+    }
+
+    /// Bob's key file.
+    pub(super) fn bob(&self, content: &str) -> Self {
+        self.file(BOB, content)
+    }
+
+    /// Root's key file.
+    pub(super) fn root(&self, content: &str) -> Self {
+        self.file("/root/.ssh/authorized_keys", content)
+    }
+
+    /// A file of bob's.
+    pub(super) fn file(&self, path: &str, content: &str) -> Self {
+        let mut case = self.clone();
+        case.files.insert(path.to_owned(), Ok(content.to_owned()));
+        case
+    }
+
+    /// A file that cannot be read.
+    pub(super) fn deny(&self, path: &str, why: Why) -> Self {
+        let mut case = self.clone();
+        case.files.insert(path.to_owned(), Err(why));
+        case
+    }
+
+    /// Bob's key file cannot be read.
+    pub(super) fn unreadable(&self) -> Self {
+        self.deny(BOB, Why::Denied)
+    }
+
+    /// Owner, group and mode of a path.
+    pub(super) fn owned(&self, path: &str, uid: u32, gid: u32, mode: u32) -> Self {
+        let mut case = self.clone();
+        case.owners.insert(path.to_owned(), (uid, gid, mode));
+        case
+    }
+
+    /// A distribution without Debian's patch.
+    pub(super) fn upstream(&self) -> Self {
+        Self { os: "ID=alinux\n", ..self.clone() }
+    }
+
+    /// The profile.
+    pub(super) fn profile(&self, profile: Profile) -> Self {
+        Self { policy: Policy::builtin(profile), ..self.clone() }
+    }
+
+    /// The approved keys.
+    pub(super) fn approve(&self, fingerprints: &[&str]) -> Self {
+        let mut case = self.clone();
+        case.policy.approved_keys = Some(fingerprints.iter().map(|text| (*text).to_owned()).collect());
+        case
+    }
+
+    /// An approved authority.
+    pub(super) fn approve_authority(&self, fingerprint: &str) -> Self {
+        let mut case = self.clone();
+        case.policy.approved_authorities.push(fingerprint.to_owned());
+        case
+    }
+
+    /// A running system.
+    pub(super) fn live(&self) -> Self {
+        let mut case = self.clone();
+        case.seen.mode = Mode::Live;
+        case
+    }
+
+    /// A key bound through ECS.
+    pub(super) fn bound(&self, line: &str) -> Self {
+        let mut case = self.clone();
+        case.seen.metadata = Fact::Known(Metadata {
+            tokenless: Fact::Known(true),
+            tokenless_status: None,
+            token_status: None,
+            instance_id: Fact::Absent,
+            region_id: Fact::Absent,
+            image_id: Fact::Absent,
+            ram_role: Fact::Absent,
+            public_addresses: Fact::Absent,
+            private_address: Fact::Absent,
+            public_keys: Fact::Known(vec![("my-key".to_owned(), line.to_owned())]),
+            user_data: Fact::Absent,
+        });
+        case
+    }
+
+    /// A metadata service that does not answer.
+    pub(super) fn mute(&self, why: Why) -> Self {
+        let mut case = self.clone();
+        case.seen.metadata = Fact::Unknown(why);
+        case
+    }
+
+    fn host(&self) -> Host {
+        let mut sketch = Sketch::new()
+            .file("/etc/os-release", self.os)
+            .file(
+                "/etc/passwd",
+                "root:x:0:0::/root:/bin/sh\nal:x:1000:1000::/home/al:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n",
+            )
+            .file("/etc/group", "root:x:0:\nal:x:1000:\nbob:x:1001:\ndevs:x:3000:bob,al\n")
+            .dir("/home/bob/.ssh");
+        for (path, content) in &self.files {
+            sketch = match content {
+                Ok(content) => sketch.file(path, content),
+                Err(why) => sketch.unreadable(path, why.clone()),
+            };
+        }
+        for (path, (uid, gid, mode)) in &self.owners {
+            sketch = sketch.owned(path, *uid, *gid, *mode);
+        }
+        let (host, need) = Host::read(&sketch.snapshot(), &self.seen);
+        assert!(need.is_empty(), "{need:?}");
+        host
+    }
+
+    /// What the check says.
+    pub(super) fn verdict(&self, check: &Check) -> Verdict {
+        let (host, access) = (self.host(), Access::default());
+        let verdict = (check.check)(&Input { host: &host, seen: &self.seen, access: &access, policy: &self.policy });
+        if let Verdict::Fail(findings, _) = &verdict {
+            findings.iter().for_each(|finding| complete(check, finding));
+        }
+        verdict
+    }
+
+    /// The findings, as severity and message.
+    pub(super) fn findings(&self, check: &Check) -> Vec<String> {
+        match self.verdict(check) {
+            Verdict::Fail(findings, _) => {
+                findings.iter().map(|finding| format!("{} {}", finding.severity.word(), finding.message)).collect()
+            }
+            Verdict::Pass | Verdict::Unknown(_) => Vec::new(),
+            Verdict::NotApplicable(why) => panic!("not applicable: {}", why.en),
+        }
+    }
+
+    /// The subjects of the doubts.
+    pub(super) fn doubts(&self, check: &Check) -> Vec<String> {
+        match self.verdict(check) {
+            Verdict::Fail(_, doubts) | Verdict::Unknown(doubts) => {
+                doubts.into_iter().map(|doubt| doubt.subject).collect()
+            }
+            Verdict::Pass | Verdict::NotApplicable(_) => Vec::new(),
+        }
+    }
+
+    /// Passes.
+    pub(super) fn clean(&self, check: &Check) {
+        assert_eq!(self.verdict(check), Verdict::Pass, "{}", check.id);
+    }
+
+    /// The same host after the proposed changes of owners and modes.
+    pub(super) fn mended(&self, check: &Check) -> Self {
+        let Verdict::Fail(findings, _) = self.verdict(check) else { return self.clone() };
+        let mut case = self.clone();
+        for edit in findings.into_iter().flat_map(|finding| finding.fix) {
+            match edit {
+                Edit::Chmod { file, mode } => case.change(&file, |owner| owner.2 = mode),
+                Edit::Chown { file, uid, gid } => case.change(&file, |owner| (owner.0, owner.1) = (uid, gid)),
+                edit => panic!("{edit:?}"),
+            }
+        }
+        case
+    }
+
+    fn change(&mut self, path: &std::path::Path, change: impl FnOnce(&mut (u32, u32, u32))) {
+        change(self.owners.entry(path.to_str().unwrap().to_owned()).or_insert((0, 0, 0o755)));
+    }
+}
+
+/// Every placeholder of the finding's message has its parameter, and no parameter goes unused.
+fn complete(check: &Check, finding: &Finding) {
+    let message = check.message(finding.message).unwrap_or_else(|| panic!("{}: {}", check.id, finding.message));
+    let wanted = crate::check::placeholders(message.text.en);
+    let given = finding.params.iter().map(|(name, _)| *name).collect();
+    assert_eq!(wanted, given, "{}: {}", check.id, finding.message);
+}
