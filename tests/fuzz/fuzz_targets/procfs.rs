@@ -1,0 +1,14 @@
+//! Any bytes as the files of /proc: processes choose their own names.
+#![no_main]
+
+use hostward_checks::observation::socket::Protocol;
+use hostward_checks::parse::procfs::{cgroup, effective_uid, net_table, stat};
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    let _ = (stat(input), effective_uid(input), cgroup(input));
+    let lines = input.split(|byte| *byte == b'\n').count();
+    for protocol in [Protocol::Tcp, Protocol::Udp] {
+        let (listeners, unread) = net_table(input, protocol);
+        assert!(listeners.len() + unread <= lines);
+    }
+});
