@@ -1,10 +1,11 @@
 //! Parsers: bytes in, typed values with line numbers and defects out. They are total: no input makes them fail, and
 //! a line that cannot be understood never hides the others.
 
+pub mod authorized_keys;
+pub mod key_blob;
 pub mod login_defs;
 pub mod nsswitch;
 pub mod passwd;
-pub mod procfs;
 
 /// A line that a parser could not understand, or understood with a caveat.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,6 @@ pub struct Defect {
     pub what: String,
 }
 
-pub mod authorized_keys;
-pub mod key_blob;
 pub mod private_key;
+pub mod procfs;
+pub mod sudoers;
