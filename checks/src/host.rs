@@ -6,6 +6,7 @@ use crate::snapshot::{Need, Reader, Snapshot};
 pub mod accounts;
 pub mod keys;
 pub mod os;
+pub mod sudo;
 
 /// The facts of one host.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub struct Host {
     pub os: os::Os,
     /// Accounts and groups.
     pub accounts: accounts::Accounts,
+    /// Who can become root through sudo.
+    pub sudo: sudo::Sudo,
     /// authorized_keys of every account, and private keys left in homes.
     pub keys: keys::Keys,
 }
@@ -27,8 +30,8 @@ impl Host {
         let accounts = accounts::Accounts::read(&reader);
         let modes = keys::Modes { private_groups: os.is_debian_like().then_some(&accounts) };
         let keys = keys::Keys::read(&reader, &accounts, &modes, |_| keys::DEFAULT_FILES.map(str::to_owned).to_vec());
-        let host = Self { os, accounts, keys };
-        let _ = seen;
+        let sudo = sudo::Sudo::read(&reader, seen);
+        let host = Self { sudo, os, accounts, keys };
         (host, reader.need())
     }
 }

@@ -6,6 +6,9 @@ pub mod key_blob;
 pub mod login_defs;
 pub mod nsswitch;
 pub mod passwd;
+pub mod private_key;
+pub mod procfs;
+pub mod sudoers;
 
 /// A line that a parser could not understand, or understood with a caveat.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +18,3 @@ pub struct Defect {
     /// What is wrong, in words, without the line's content (which may be secret).
     pub what: String,
 }
-
-pub mod private_key;
-pub mod procfs;
-pub mod sudoers;

@@ -14,6 +14,7 @@ use crate::fact::{Fact, Why};
 mod reader;
 mod sketch;
 
+pub(crate) use reader::glob_match;
 pub use reader::{FileView, Globbed, Miss, Reader, Step, Walk};
 pub use sketch::Sketch;
 

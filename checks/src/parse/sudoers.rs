@@ -183,7 +183,11 @@ pub fn sudoers(bytes: &[u8]) -> (Sudoers, Vec<Defect>) {
         });
         if let Err(Syntax(what)) = read {
             // All or nothing: sudo takes a rule only with the line feed that ends it.
-            while file.statements.last().is_some_and(|last| last.line == line && !matches!(last.kind, Kind::Alias { .. })) {
+            while file
+                .statements
+                .last()
+                .is_some_and(|last| last.line == line && !matches!(last.kind, Kind::Alias { .. }))
+            {
                 file.statements.pop();
             }
             defects.push(Defect { line, what: what.to_owned() });
@@ -226,7 +230,9 @@ fn statement(cursor: &mut Cursor<'_>, push: &mut impl FnMut(Kind)) -> Result<(),
 fn aliases(cursor: &mut Cursor<'_>, family: Family, push: &mut impl FnMut(Kind)) -> Result<(), Syntax> {
     loop {
         cursor.blanks();
-        let Some(Member::Alias(name)) = cursor.member() else { return Err(Syntax("an alias needs a name in capitals")) };
+        let Some(Member::Alias(name)) = cursor.member() else {
+            return Err(Syntax("an alias needs a name in capitals"));
+        };
         cursor.want(b'=')?;
         let members = match family {
             Family::User | Family::Runas => list(cursor, Cursor::member)?,
@@ -323,7 +329,8 @@ fn grant(cursor: &mut Cursor<'_>, before: Option<&Grant>) -> Result<Grant, Synta
     if cursor.have(b'(') {
         cursor.blanks();
         // `()` and `(:)` mean the invoking user.
-        runas_users = Some(if matches!(cursor.peek(), Some(b')' | b':')) { Vec::new() } else { list(cursor, Cursor::member)? });
+        runas_users =
+            Some(if matches!(cursor.peek(), Some(b')' | b':')) { Vec::new() } else { list(cursor, Cursor::member)? });
         if cursor.have(b':') {
             cursor.blanks();
             if cursor.peek() != Some(b')') {

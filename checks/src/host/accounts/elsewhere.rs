@@ -52,7 +52,7 @@ pub(super) fn read(reader: &Reader<'_>, nis_lines: &[(&str, &Vec<u32>)]) -> Vec<
     };
     let mut out = Vec::new();
     for service in services {
-        if !["passwd", "shadow", "group", "initgroups"].contains(&service.database.as_str()) {
+        if !["passwd", "shadow", "group", "initgroups", "sudoers"].contains(&service.database.as_str()) {
             continue;
         }
         if service.service == "compat" {

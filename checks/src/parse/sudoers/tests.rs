@@ -87,7 +87,8 @@ fn a_bad_line_hides_no_other() {
 #[test]
 fn commands_digests_and_patterns() {
     let hash = "sha256:".to_owned() + &"0".repeat(64);
-    let text = format!("a ALL={hash} ALL, {hash}, {hash} /bin/su \"\", sudoedit /etc/hosts, ^/usr/bin/.*$, /bin/c\\:d\n");
+    let text =
+        format!("a ALL={hash} ALL, {hash}, {hash} /bin/su \"\", sudoedit /etc/hosts, ^/usr/bin/.*$, /bin/c\\:d\n");
     let (_, rule) = rules(&text).remove(0);
     let commands: Vec<_> = rule.parts[0].1.iter().map(|g| g.command.member.clone()).collect();
     let command = |path: &str, args: Option<&str>, digest| {
