@@ -7,8 +7,10 @@ mod base64;
 mod bcrypt;
 mod des;
 mod md5crypt;
+mod nt;
 mod sha1crypt;
 mod shacrypt;
+mod sunmd5;
 mod workspace;
 mod yescrypt;
 
@@ -122,7 +124,7 @@ pub enum Hash {
     Unusable,
     /// The form of a hash, of a method that is not known here.
     Unrecognised,
-    /// A hash that passwords can be tried against, or whose method at least is known.
+    /// A hash that passwords can be tried against.
     Known(Crypt),
 }
 
@@ -147,8 +149,9 @@ enum Algorithm {
     Sha(shacrypt::ShaCrypt),
     Sha1(sha1crypt::Sha1Crypt),
     Md5(md5crypt::Md5Crypt),
+    SunMd5(sunmd5::SunMd5),
+    Nt(nt::Nt),
     Des(des::DesCrypt),
-    NotImplemented,
 }
 
 /// What one guess costs, read from the hash itself.
@@ -184,9 +187,6 @@ impl Default for Limits {
 /// Why a hash is not tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The method is known but not implemented here.
-    #[error("{} is not supported", .0.name())]
-    NotImplemented(Method),
     /// One guess wants more memory than allowed.
     #[error("one guess needs {bytes} bytes of memory")]
     Memory {
@@ -263,8 +263,8 @@ impl Crypt {
             b"sm3" => known(Method::Sm3, sha(shacrypt::Core::Sm3, rest)),
             b"sha1" => known(Method::Sha1, sha1crypt::Sha1Crypt::parse(rest).map(Algorithm::Sha1)),
             b"1" => known(Method::Md5, md5crypt::Md5Crypt::parse(rest).map(Algorithm::Md5)),
-            b"md5" => known(Method::SunMd5, Some(Algorithm::NotImplemented)),
-            b"3" => known(Method::Nt, Some(Algorithm::NotImplemented)),
+            b"md5" => known(Method::SunMd5, sunmd5::SunMd5::parse(field).map(Algorithm::SunMd5)),
+            b"3" => known(Method::Nt, nt::Nt::parse(rest).map(Algorithm::Nt)),
             _ => Err(NotAMethod),
         }
     }
@@ -295,19 +295,17 @@ impl Crypt {
             Algorithm::Sha1(s) => (Some(s.rounds), 1 << 10, u64::from(s.rounds) / 4 + 1),
             Algorithm::Md5(_) => (None, 1 << 10, 110),
             Algorithm::Des(d) => (Some(d.rounds), 1 << 10, u64::from(d.rounds) / 4 + 1),
-            Algorithm::NotImplemented => (None, 0, 0),
+            Algorithm::SunMd5(s) => (Some(s.rounds), 1 << 12, u64::from(s.rounds).saturating_mul(11) / 10),
+            Algorithm::Nt(_) => (None, 1 << 10, 1),
         };
         Cost { rounds, memory, micros }
     }
 
-    /// Makes the hash ready to be tried, unless that is impossible or one guess costs more than `limits`.
+    /// Makes the hash ready to be tried, unless one guess costs more than `limits`.
     ///
     /// # Errors
     /// The [`Refusal`] says which.
     pub fn verifier(self, limits: &Limits) -> Result<Verifier, Refusal> {
-        if self.algorithm == Algorithm::NotImplemented {
-            return Err(Refusal::NotImplemented(self.method));
-        }
         let cost = self.cost();
         if cost.memory > limits.memory {
             return Err(Refusal::Memory { bytes: cost.memory });
@@ -354,7 +352,8 @@ impl Verifier {
             Algorithm::Sha1(s) => Ok(s.matches(password)),
             Algorithm::Md5(m) => Ok(m.matches(password)),
             Algorithm::Des(d) => Ok(d.matches(password)),
-            Algorithm::NotImplemented => Ok(false),
+            Algorithm::SunMd5(m) => Ok(m.matches(password)),
+            Algorithm::Nt(n) => Ok(n.matches(password)),
         }
     }
 

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod catalogue;
 pub mod check;
+pub mod crypt;
 pub mod edit;
 pub mod fact;
 pub mod host;

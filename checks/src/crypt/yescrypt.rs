@@ -98,7 +98,7 @@ impl Yescrypt {
             p: fixed(p)?,
             t: 0,
         };
-        let salt_known = salt.iter().all(|&c| value(c).is_some());
+        let salt_known = salt.iter().all(|&c| c == b'$' || value(c).is_some());
         (params.valid() && salt_known && expected.len() == DIGEST_CHARS).then(|| Self {
             params,
             wrapping: Wrapping::None,
@@ -115,7 +115,7 @@ impl Yescrypt {
 
     /// KiB of the memory that one guess writes or reads, roughly: what its time is proportional to.
     pub(super) fn traffic_kib(&self) -> u64 {
-        let Params { mode, n, r, t, .. } = self.params;
+        let Params { mode, n, r, .. } = self.params;
         let block = u64::from(r).saturating_mul(128);
         let second = match mode {
             Mode::ReadWrite => smix::loops(&self.params).0,
@@ -125,7 +125,6 @@ impl Yescrypt {
             Mode::ReadWrite => n,
             Mode::Classic | Mode::Worm => n.saturating_mul(u64::from(self.params.p)),
         };
-        let _ = t;
         first.saturating_add(second).saturating_mul(block) / 1024
     }
 
@@ -140,21 +139,21 @@ impl Yescrypt {
         let digest = match self.wrapping {
             Wrapping::None => inner,
             Wrapping::Gost => {
-                let hashed = Streebog256::digest(password);
-                wrap::<SimpleHmac<Streebog256>>(&hashed, &self.setting, &inner)
+                let middle = sign::<SimpleHmac<Streebog256>>(&Streebog256::digest(password), &self.setting);
+                sign::<SimpleHmac<Streebog256>>(&middle, &inner)
             }
-            Wrapping::Sm3 => wrap::<SimpleHmac<Sm3>>(&Sm3::digest(password), &self.setting, &inner),
+            Wrapping::Sm3 => {
+                // Here libxcrypt counts the setting's characters in a text that begins two later, and gives its HMAC the key last.
+                let signed = self.setting.get(..self.setting.len().saturating_sub(2)).unwrap_or_default();
+                let middle = sign::<SimpleHmac<Sm3>>(signed, &Sm3::digest(password));
+                sign::<SimpleHmac<Sm3>>(&inner, &middle)
+            }
         };
         Ok(encode(&digest) == self.expected)
     }
 }
 
-/// HMAC(HMAC(password digest, setting), yescrypt), keys first.
-fn wrap<M: Mac + KeyInit>(hashed: &[u8], setting: &[u8], inner: &[u8; 32]) -> [u8; 32] {
-    let middle = sign::<M>(setting, hashed);
-    sign::<M>(inner, &middle)
-}
-
+/// HMAC; all that are used here give 32 bytes.
 fn sign<M: Mac + KeyInit>(key: &[u8], message: &[u8]) -> [u8; 32] {
     let mut out = [0u8; 32];
     if let Ok(mac) = <M as KeyInit>::new_from_slice(key) {
