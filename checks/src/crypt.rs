@@ -177,10 +177,7 @@ pub struct Limits {
 impl Default for Limits {
     /// 68 MiB, which lets the 64 MiB of a strong `$7$` or `$y$` hash through, and two seconds.
     fn default() -> Self {
-        Self {
-            memory: 68 << 20,
-            micros: 2_000_000,
-        }
+        Self { memory: 68 << 20, micros: 2_000_000 }
     }
 }
 

@@ -71,11 +71,7 @@ impl Bcrypt {
     fn finish(&self, state: Blowfish) -> bool {
         let mut out = [0u8; 24];
         // "OrpheanBeholderScryDoubt", encrypted 64 times in three blocks.
-        let plain = [
-            [0x4f72_7068, 0x6561_6e42],
-            [0x6568_6f6c, 0x6465_7253],
-            [0x6372_7944, 0x6f75_6274],
-        ];
+        let plain = [[0x4f72_7068, 0x6561_6e42], [0x6568_6f6c, 0x6465_7253], [0x6372_7944, 0x6f75_6274]];
         for (bytes, block) in out.as_chunks_mut::<8>().0.iter_mut().zip(plain) {
             let [l, r] = (0..64).fold(block, |b, _| state.bc_encrypt(b));
             *bytes = (u64::from(l) << 32 | u64::from(r)).to_be_bytes();

@@ -21,10 +21,8 @@ impl Md5Crypt {
         let end = text.iter().position(|&c| c == b'$')?;
         let (salt, expected) = text.split_at_checked(end)?;
         let expected = expected.get(1..)?;
-        (salt.len() <= SALT_MAX && expected.len() == DIGEST_CHARS).then(|| Self {
-            salt: salt.to_vec(),
-            expected: expected.to_vec(),
-        })
+        (salt.len() <= SALT_MAX && expected.len() == DIGEST_CHARS)
+            .then(|| Self { salt: salt.to_vec(), expected: expected.to_vec() })
     }
 
     /// Whether this is the hash of `password`.
@@ -56,11 +54,7 @@ impl Md5Crypt {
             let odd = round % 2 == 1;
             let salt = if round.is_multiple_of(3) { &[] } else { salt };
             let again = if round.is_multiple_of(7) { &[] } else { password };
-            digest = if odd {
-                md5(&[password, salt, again, &digest])
-            } else {
-                md5(&[&digest, salt, again, password])
-            };
+            digest = if odd { md5(&[password, salt, again, &digest]) } else { md5(&[&digest, salt, again, password]) };
         }
         digest
     }
@@ -75,13 +69,9 @@ fn md5(parts: &[&[u8]]) -> [u8; 16] {
 /// The byte order of md5crypt's text.
 pub(super) fn encode(d: &[u8; 16]) -> Vec<u8> {
     let mut out = Vec::with_capacity(DIGEST_CHARS);
-    for [a, b, c] in [
-        [d[0], d[6], d[12]],
-        [d[1], d[7], d[13]],
-        [d[2], d[8], d[14]],
-        [d[3], d[9], d[15]],
-        [d[4], d[10], d[5]],
-    ] {
+    for [a, b, c] in
+        [[d[0], d[6], d[12]], [d[1], d[7], d[13]], [d[2], d[8], d[14]], [d[3], d[9], d[15]], [d[4], d[10], d[5]]]
+    {
         push_low_first(&mut out, u32::from_be_bytes([0, a, b, c]), 4);
     }
     push_low_first(&mut out, u32::from(d[11]), 2);

@@ -12,9 +12,7 @@ impl Nt {
     /// Reads what follows `$3$`: another `$` and 32 hexadecimal digits. `None` where crypt(3) could never answer with this text.
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let expected = text.strip_prefix(b"$")?;
-        (expected.len() == 32).then(|| Self {
-            expected: expected.to_vec(),
-        })
+        (expected.len() == 32).then(|| Self { expected: expected.to_vec() })
     }
 
     /// Whether this is the hash of `password`.

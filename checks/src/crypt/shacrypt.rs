@@ -72,9 +72,9 @@ impl ShaCrypt {
         let text = match self.core {
             Core::Sha512 => encode_64(&self.digest::<64>(password, sha512, padded_sha512)),
             Core::Sha256 => encode_32(&self.digest::<32>(password, sha256, padded_sha256)),
-            Core::Sm3 => encode_32(&self.digest::<32>(password, sm3, |message, length| {
-                sm3(&[message.get(..length).unwrap_or(message)])
-            })),
+            Core::Sm3 => encode_32(
+                &self.digest::<32>(password, sm3, |message, length| sm3(&[message.get(..length).unwrap_or(message)])),
+            ),
         };
         text == self.expected
     }
@@ -122,11 +122,7 @@ impl<const N: usize> Start<N> {
         let p = hash(&vec![password; password.len()]);
         let repeat = 16 + digest.first().copied().map_or(0, usize::from);
         let s = hash(&vec![salt; repeat]);
-        Self {
-            digest,
-            p: stretch(&p, password.len()),
-            s: stretch(&s, salt.len()),
-        }
+        Self { digest, p: stretch(&p, password.len()), s: stretch(&s, salt.len()) }
     }
 }
 
@@ -223,16 +219,8 @@ const SHA512_START: [u64; 8] = [
 ];
 
 /// FIPS 180-4, 5.3.3.
-const SHA256_START: [u32; 8] = [
-    0x6a09_e667,
-    0xbb67_ae85,
-    0x3c6e_f372,
-    0xa54f_f53a,
-    0x510e_527f,
-    0x9b05_688c,
-    0x1f83_d9ab,
-    0x5be0_cd19,
-];
+const SHA256_START: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
 /// Three interleaved byte columns, each turn starting with the next column.
 fn encode_64(digest: &[u8; 64]) -> Vec<u8> {

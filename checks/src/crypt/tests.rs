@@ -16,62 +16,26 @@ fn known(text: &str) -> Crypt {
 /// Of libxcrypt 4.5 (in other projects' tests) and hashgen for SM3; of libxcrypt 4.4 for the rest: the words of the SHA-crypt
 /// specification and of crypt_blowfish.
 const VECTORS: &[(&[u8], &str, Method)] = &[
-    (
-        b"hashgen",
-        "$sm3$f7cUOinryhcuinh2$nHJ8D7ub2ah8ilksLL74QpOwxuWvBDqBsgMl0vsjuE6",
-        Method::Sm3,
-    ),
-    (
-        b"abc",
-        "$sm3$rounds=1000$saltstring$rA2ewUHqiQH5Le9o318IWjgsADyZCgfFXofbx1T1NCD",
-        Method::Sm3,
-    ),
-    (
-        b"abc",
-        "$sm3y$j75$.......$duiiYQVhOT63KI.mAoLYbyaDvBu8kRypgtoCouFp3r8",
-        Method::Sm3Yescrypt,
-    ),
-    (
-        b"mysecret",
-        "$sm3y$j9T$FeOt/DFtz1Mm8/mtgIer2.$MtA20j5f5L.Jz8MM4KuKCFgPstmpnswmC2/9BEPwND.",
-        Method::Sm3Yescrypt,
-    ),
+    (b"hashgen", "$sm3$f7cUOinryhcuinh2$nHJ8D7ub2ah8ilksLL74QpOwxuWvBDqBsgMl0vsjuE6", Method::Sm3),
+    (b"abc", "$sm3$rounds=1000$saltstring$rA2ewUHqiQH5Le9o318IWjgsADyZCgfFXofbx1T1NCD", Method::Sm3),
+    (b"abc", "$sm3y$j75$.......$duiiYQVhOT63KI.mAoLYbyaDvBu8kRypgtoCouFp3r8", Method::Sm3Yescrypt),
+    (b"mysecret", "$sm3y$j9T$FeOt/DFtz1Mm8/mtgIer2.$MtA20j5f5L.Jz8MM4KuKCFgPstmpnswmC2/9BEPwND.", Method::Sm3Yescrypt),
     (
         b"remicollet",
         "$sm3y$j9T$ElHlNepC6e7htB1BgBbe4.$VXOJS4j0v49cNKDN/6i66F4nwvTCUT5GsPwqKEewSI/",
         Method::Sm3Yescrypt,
     ),
-    (
-        b"abc",
-        "$gy$j75$.......$XH2YP.u9tPw6ObDCXTRJiUfyrAEZ/TGIF0CjnxNW3h/",
-        Method::GostYescrypt,
-    ),
+    (b"abc", "$gy$j75$.......$XH2YP.u9tPw6ObDCXTRJiUfyrAEZ/TGIF0CjnxNW3h/", Method::GostYescrypt),
     (
         b"Hello world!",
         "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1",
         Method::Sha512,
     ),
-    (
-        b"Hello world!",
-        "$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5",
-        Method::Sha256,
-    ),
+    (b"Hello world!", "$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5", Method::Sha256),
     // The sign-extension cases of crypt_blowfish: the same bytes in each variant, and the guard of $2a$.
-    (
-        b"\xff\xff\xa3",
-        "$2x$05$/OK.fbVrR/bpIqNJ5ianF.CE5elHaaO4EbggVDjb8P19RukzXSM3e",
-        Method::BcryptX,
-    ),
-    (
-        b"\xff\xff\xa3",
-        "$2y$05$/OK.fbVrR/bpIqNJ5ianF.CE5elHaaO4EbggVDjb8P19RukzXSM3e",
-        Method::Bcrypt,
-    ),
-    (
-        b"\xff\xff\xa3",
-        "$2a$05$/OK.fbVrR/bpIqNJ5ianF.nqd1wy.pTMdcvrRWxyiGL2eMz.2a85.",
-        Method::BcryptA,
-    ),
+    (b"\xff\xff\xa3", "$2x$05$/OK.fbVrR/bpIqNJ5ianF.CE5elHaaO4EbggVDjb8P19RukzXSM3e", Method::BcryptX),
+    (b"\xff\xff\xa3", "$2y$05$/OK.fbVrR/bpIqNJ5ianF.CE5elHaaO4EbggVDjb8P19RukzXSM3e", Method::Bcrypt),
+    (b"\xff\xff\xa3", "$2a$05$/OK.fbVrR/bpIqNJ5ianF.nqd1wy.pTMdcvrRWxyiGL2eMz.2a85.", Method::BcryptA),
 ];
 
 #[test]
@@ -153,12 +117,7 @@ fn the_price_of_what_distributions_make_is_about_right() {
 #[test]
 fn memory_that_cannot_be_had_is_an_answer() {
     let text = format!("$y$jbT$salt${}", "a".repeat(43));
-    let verifier = known(&text)
-        .verifier(&Limits {
-            memory: u64::MAX,
-            micros: u64::MAX,
-        })
-        .expect("no limits");
+    let verifier = known(&text).verifier(&Limits { memory: u64::MAX, micros: u64::MAX }).expect("no limits");
     assert_eq!(verifier.matches(b"a", &mut Workspace::default()), Err(OutOfMemory));
 }
 

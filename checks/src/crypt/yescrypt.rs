@@ -91,13 +91,7 @@ impl Yescrypt {
         let (r, rest) = rest.split_at_checked(5)?;
         let (p, rest) = rest.split_at_checked(5)?;
         let (salt, expected) = split_at_last_dollar(rest)?;
-        let params = Params {
-            mode: Mode::Classic,
-            n: 1u64.checked_shl(value(n)?)?,
-            r: fixed(r)?,
-            p: fixed(p)?,
-            t: 0,
-        };
+        let params = Params { mode: Mode::Classic, n: 1u64.checked_shl(value(n)?)?, r: fixed(r)?, p: fixed(p)?, t: 0 };
         let salt_known = salt.iter().all(|&c| c == b'$' || value(c).is_some());
         (params.valid() && salt_known && expected.len() == DIGEST_CHARS).then(|| Self {
             params,
@@ -252,11 +246,7 @@ fn derive(password: &[u8], salt: &[u8], params: &Params, workspace: &mut Workspa
     let lane = params.n / u64::from(params.p);
     // A cheap pass first, so that the costly one starts from something already slow (yescrypt_kdf).
     if params.mode == Mode::ReadWrite && lane >= 0x100 && lane * u64::from(params.r) >= 0x20000 {
-        let cheap = Params {
-            n: params.n >> 6,
-            t: 0,
-            ..*params
-        };
+        let cheap = Params { n: params.n >> 6, t: 0, ..*params };
         let first = body(password, salt, &cheap, b"yescrypt-prehash", workspace)?;
         let last = body(&first, salt, params, b"yescrypt", workspace)?;
         return Ok(client_and_stored_key(&last));

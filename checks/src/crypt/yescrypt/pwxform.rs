@@ -50,7 +50,10 @@ impl Boxes {
 
 /// Six rounds: multiply the halves of each lane, add one S-box's entry, exclusive-or the other's; the middle rounds are kept.
 #[inline(always)]
-#[expect(clippy::indexing_slicing, reason = "eight masked bits index tables of 256, and the loops are bounded by the arrays")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "eight masked bits index tables of 256, and the loops are bounded by the arrays"
+)]
 fn transform(x: &mut Block, s0: &SBox, s1: &SBox, out: &mut [[u64; 2]; WRITTEN]) {
     for round in 0..6 {
         for gather in 0..4 {

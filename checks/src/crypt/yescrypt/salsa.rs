@@ -10,12 +10,8 @@ type Row = [u32; 4];
 /// In the shuffled order the words of a diagonal lie side by side, so a round is four operations on whole rows.
 #[inline(always)]
 pub(super) fn salsa<const DOUBLE_ROUNDS: usize>(block: &mut Block) {
-    let start: [Row; 4] = [
-        row(block[0], block[1]),
-        row(block[2], block[3]),
-        row(block[4], block[5]),
-        row(block[6], block[7]),
-    ];
+    let start: [Row; 4] =
+        [row(block[0], block[1]), row(block[2], block[3]), row(block[4], block[5]), row(block[6], block[7])];
     let [mut a, mut b, mut c, mut d] = start;
     for _ in 0..DOUBLE_ROUNDS {
         b = mix(b, a, d, 7);
@@ -43,20 +39,12 @@ fn row(low: u64, high: u64) -> Row {
 
 #[inline(always)]
 fn lanes(row: Row) -> [u64; 2] {
-    [
-        u64::from(row[0]) | u64::from(row[1]) << 32,
-        u64::from(row[2]) | u64::from(row[3]) << 32,
-    ]
+    [u64::from(row[0]) | u64::from(row[1]) << 32, u64::from(row[2]) | u64::from(row[3]) << 32]
 }
 
 #[inline(always)]
 fn add(x: Row, y: Row) -> Row {
-    [
-        x[0].wrapping_add(y[0]),
-        x[1].wrapping_add(y[1]),
-        x[2].wrapping_add(y[2]),
-        x[3].wrapping_add(y[3]),
-    ]
+    [x[0].wrapping_add(y[0]), x[1].wrapping_add(y[1]), x[2].wrapping_add(y[2]), x[3].wrapping_add(y[3])]
 }
 
 #[inline(always)]

@@ -95,12 +95,7 @@ fn new_boxes(lane: &mut [u8]) -> Result<Boxes, OutOfMemory> {
         let part = flat.get(256 * at..).and_then(<[_]>::first_chunk::<256>);
         Ok(Box::new(*part.ok_or(OutOfMemory)?))
     };
-    Ok(Boxes {
-        s2: table(0)?,
-        s1: table(1)?,
-        s0: table(2)?,
-        next: 0,
-    })
+    Ok(Boxes { s2: table(0)?, s1: table(1)?, s0: table(2)?, next: 0 })
 }
 
 /// The first loop: writes the memory, and for yescrypt also reads what it wrote.
