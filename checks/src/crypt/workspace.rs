@@ -16,6 +16,13 @@ pub struct Workspace {
     blocks: Vec<Block>,
 }
 
+/// What [`Workspace::blocks`] lends.
+pub(super) struct Parts<'a> {
+    pub(super) memory: &'a mut [Block],
+    pub(super) x: &'a mut [Block],
+    pub(super) y: &'a mut [Block],
+}
+
 impl fmt::Debug for Workspace {
     /// The size only: the content derives from passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,11 +32,7 @@ impl fmt::Debug for Workspace {
 
 impl Workspace {
     /// Three separate parts: `memory` blocks, and twice `width`. Their content is whatever was left there.
-    pub(super) fn blocks(
-        &mut self,
-        memory: usize,
-        width: usize,
-    ) -> Result<(&mut [Block], &mut [Block], &mut [Block]), OutOfMemory> {
+    pub(super) fn blocks(&mut self, memory: usize, width: usize) -> Result<Parts<'_>, OutOfMemory> {
         let needed = width.checked_mul(2).and_then(|w| w.checked_add(memory)).ok_or(OutOfMemory)?;
         if self.blocks.len() < needed {
             // Not both at once.
@@ -40,7 +43,7 @@ impl Workspace {
         let used = self.blocks.get_mut(..needed).ok_or(OutOfMemory)?;
         let (memory, rest) = used.split_at_mut_checked(memory).ok_or(OutOfMemory)?;
         let (x, y) = rest.split_at_mut_checked(width).ok_or(OutOfMemory)?;
-        Ok((memory, x, y))
+        Ok(Parts { memory, x, y })
     }
 
     /// Bytes for a hash's lanes, zeroed.

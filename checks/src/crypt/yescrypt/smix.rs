@@ -3,7 +3,7 @@
 use super::pwxform::{Boxes, SBox};
 use super::salsa::{Block, block_mix, xor};
 use super::{Mode, Params, sign};
-use crate::crypt::{OutOfMemory, Workspace};
+use crate::crypt::workspace::{OutOfMemory, Parts, Workspace};
 use hmac::Hmac;
 use sha2::Sha256;
 
@@ -41,7 +41,7 @@ pub(super) fn smix(
 ) -> Result<(), OutOfMemory> {
     let width = 2 * params.r as usize;
     let blocks = usize::try_from(params.n).map_err(|_| OutOfMemory)?.checked_mul(width).ok_or(OutOfMemory)?;
-    let (memory, x, y) = workspace.blocks(blocks, width)?;
+    let Parts { memory, x, y } = workspace.blocks(blocks, width)?;
     let (all, writing) = loops(params);
     if params.mode != Mode::ReadWrite {
         // Independent lanes, each over the whole memory.
