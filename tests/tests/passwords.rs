@@ -1,5 +1,5 @@
 //! Password hashes against the system's own crypt(3): the right word is found, a wrong one never.
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests may fail loudly")]
+#![expect(clippy::expect_used, reason = "helpers of tests may fail loudly")]
 
 use std::collections::BTreeMap;
 use std::process::Command;
