@@ -54,7 +54,10 @@ fn observe(seen: &mut Observations, wanted: &Wanted) {
     seen.hostname = nix::unistd::gethostname()
         .map_or(Fact::Absent, |name| Fact::Known(hostward_checks::check::bytes_text(name.as_encoded_bytes())));
     seen.dmi_product = read_small(Path::new("/sys/class/dmi/id/product_name"));
-    let _ = wanted;
+    if wanted.network {
+        seen.sockets = crate::observe::sockets();
+        seen.addresses = crate::observe::addresses();
+    }
 }
 
 /// A small file of the kernel's, trimmed.
