@@ -93,15 +93,22 @@ pub struct Marks {
     pub strings: Vec<String>,
 }
 
-/// Whether a printable string of an sshd binary is worth keeping: its version, a word of its keyword table, or one
-/// of its compiled algorithm lists. Everything else in a megabyte of program is dropped while it is read.
+/// Whether a printable string of an sshd binary is worth keeping: its version, a word of its keyword table, the name
+/// of an algorithm or a compiled list of them, or one of its compiled paths. Everything else in a megabyte of program
+/// is dropped while it is read.
 pub fn wanted_mark(string: &[u8]) -> bool {
-    let keyword = (3..=40).contains(&string.len()) && string.iter().all(u8::is_ascii_lowercase);
+    let keyword = (3..=40).contains(&string.len())
+        && string.first().is_some_and(u8::is_ascii_alphabetic)
+        && string.iter().all(u8::is_ascii_alphanumeric);
     let banner = string.len() < 120 && string.starts_with(b"OpenSSH_");
+    let name = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"@.-".contains(byte);
+    let algorithm = (6..=64).contains(&string.len()) && string.contains(&b'-') && string.iter().all(name);
     let list = string.len() >= 8
         && string.contains(&b',')
         && string.iter().all(|b| b.is_ascii_alphanumeric() || b"@.,-_".contains(b));
-    keyword || banner || list || string.starts_with(b"/etc/ssh/")
+    let path = string.starts_with(b"/etc/ssh/")
+        || [&b"/sshd.pid"[..], b"/xauth", b"/sshd-session", b"/sshd-auth"].iter().any(|end| string.ends_with(end));
+    keyword || banner || algorithm || list || (path && string.len() < 120)
 }
 
 /// One answer of the machine.

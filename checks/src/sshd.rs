@@ -1,7 +1,27 @@
 //! sshd's configuration as sshd itself reads it: `sshd_config(5)`, resolved for any connection.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+mod algorithms;
+mod build;
+mod command_line;
+mod criteria;
+mod directive;
+mod dump;
+mod keyword;
+mod lexer;
+mod listen;
+mod options;
+mod parse;
+pub(crate) mod pattern;
+mod scalar;
+mod tree;
+
+pub use build::{Build, Flavour};
+pub use command_line::{CommandLine, DEFAULT_FILE};
+pub use criteria::Subject;
+pub use tree::Configuration;
 
 /// Who connects, from where, to where: what Match criteria are tested against (`sshd -T -C`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,6 +91,21 @@ pub struct Refusal {
     pub line: Option<u32>,
     /// The message, without file and line.
     pub message: String,
+    /// Every line that sshd would write before it ends, with file and line as it writes them.
+    pub said: Vec<String>,
+}
+
+impl Refusal {
+    /// A refusal that names no line.
+    pub(crate) fn bare(file: &Path, message: &str) -> Self {
+        Self { file: file.to_path_buf(), line: None, message: message.to_owned(), said: vec![message.to_owned()] }
+    }
+
+    /// A refusal at a line.
+    pub(crate) fn at(file: &Path, line: u32, message: &str) -> Self {
+        let said = vec![format!("{} line {line} {message}", file.display())];
+        Self { file: file.to_path_buf(), line: Some(line), message: message.to_owned(), said }
+    }
 }
 
 /// All settings that hold for one connection, in the order in which `sshd -T` prints them.
