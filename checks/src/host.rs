@@ -6,6 +6,7 @@ use crate::snapshot::{Need, Reader, Snapshot};
 pub mod accounts;
 pub mod keys;
 pub mod os;
+pub mod sshd;
 pub mod sudo;
 
 /// The facts of one host.
@@ -19,6 +20,8 @@ pub struct Host {
     pub sudo: sudo::Sudo,
     /// authorized_keys of every account, and private keys left in homes.
     pub keys: keys::Keys,
+    /// The sshd instances with their configurations.
+    pub sshd: sshd::Sshd,
 }
 
 impl Host {
@@ -31,7 +34,8 @@ impl Host {
         let modes = keys::Modes { private_groups: os.is_debian_like().then_some(&accounts) };
         let keys = keys::Keys::read(&reader, &accounts, &modes, |_| keys::DEFAULT_FILES.map(str::to_owned).to_vec());
         let sudo = sudo::Sudo::read(&reader, seen);
-        let host = Self { sudo, os, accounts, keys };
+        let sshd = sshd::Sshd::read(&reader, seen);
+        let host = Self { sudo, os, accounts, keys, sshd };
         (host, reader.need())
     }
 }

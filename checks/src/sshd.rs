@@ -23,6 +23,14 @@ pub use command_line::{CommandLine, DEFAULT_FILE};
 pub use criteria::Subject;
 pub use tree::Configuration;
 
+/// Cuts the arguments of a line into words as this sshd does; after a quote without its end nothing is left.
+pub(crate) fn split_words(build: &Build, text: &str) -> Vec<String> {
+    let rest = Some(text.as_bytes().to_vec());
+    let args = if build.since(807) { lexer::Args::split(rest) } else { Some(lexer::Args::old(rest)) };
+    let mut args = args.unwrap_or_else(|| lexer::Args::old(None));
+    std::iter::from_fn(|| args.next_in_list(true)).map(|word| crate::check::bytes_text(&word)).collect()
+}
+
 /// Who connects, from where, to where: what Match criteria are tested against (`sshd -T -C`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Connection {
