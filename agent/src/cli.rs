@@ -18,6 +18,7 @@ const AFTER: &str = "Exit codes: 0 clean · 1 findings · 2 undecided · 3 fix r
 #[derive(Debug, Subcommand)]
 enum Command {
     Scan(Box<command::scan::Args>),
+    SshdConfig(command::sshd_config::Args),
     List(command::list::Args),
     Explain(command::explain::Args),
     /// Print the JSON Schema of the report
@@ -29,6 +30,7 @@ impl Cli {
     fn run(&self) -> anyhow::Result<ExitCode> {
         match &self.command {
             Command::Scan(args) => command::scan::run(args),
+            Command::SshdConfig(args) => command::sshd_config::run(args),
             Command::List(args) => command::list::run(args),
             Command::Explain(args) => command::explain::run(args),
             Command::Schema => command::schema::run(),

@@ -5,6 +5,7 @@ pub mod explain;
 pub mod list;
 pub mod scan;
 pub mod schema;
+pub mod sshd_config;
 
 use std::io::Write;
 

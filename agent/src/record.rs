@@ -2,7 +2,7 @@
 
 use hostward_checks::host::Host;
 use hostward_checks::observation::Observations;
-use hostward_checks::snapshot::Snapshot;
+use hostward_checks::snapshot::{Need, Snapshot};
 
 use crate::root::{Budget, Root};
 
@@ -29,6 +29,19 @@ pub fn record(root: &Root, seen: &Observations) -> Recorded {
         let (host, need) = Host::read(&snapshot, seen);
         if need.is_empty() || rounds == MAX_ROUNDS {
             return Recorded { snapshot, host, rounds };
+        }
+        root.answer(&need, &mut snapshot, &mut budget);
+    }
+    unreachable!("the loop returns in its last round")
+}
+
+/// Runs a parser until it needs nothing more, recording what it needs in between.
+pub fn settle<T>(root: &Root, parse: impl Fn(&Snapshot) -> (T, Need)) -> T {
+    let (mut snapshot, mut budget) = (Snapshot::new(), Budget::default());
+    for rounds in 1.. {
+        let (facts, need) = parse(&snapshot);
+        if need.is_empty() || rounds == MAX_ROUNDS {
+            return facts;
         }
         root.answer(&need, &mut snapshot, &mut budget);
     }

@@ -128,7 +128,8 @@ impl Algorithms {
         let signatures = keys.iter().filter(|name| plain(name)).cloned().collect();
         let all = Lists { ciphers: known(CIPHERS), macs: known(MACS), kex: known(KEX), keys, signatures };
         let found = marks.map(compiled).unwrap_or_default();
-        let certain = !found.kex.is_empty() && !found.ciphers.is_empty() && !found.macs.is_empty() && !found.keys.is_empty();
+        let certain =
+            !found.kex.is_empty() && !found.ciphers.is_empty() && !found.macs.is_empty() && !found.keys.is_empty();
         let assumed = assumed(version);
         let pick = |found: Vec<String>, assumed: &str, all: &[String]| {
             let list = if found.is_empty() { words(assumed) } else { found };
@@ -137,7 +138,9 @@ impl Algorithms {
         };
         let keys = pick(found.keys, assumed.keys, &all.keys);
         let signatures = match found.signatures {
-            list if list.is_empty() => keys.iter().filter(|name| plain(name) && *name != "ssh-rsa" && *name != "ssh-dss").cloned().collect(),
+            list if list.is_empty() => {
+                keys.iter().filter(|name| plain(name) && *name != "ssh-rsa" && *name != "ssh-dss").cloned().collect()
+            }
             list => list,
         };
         let default = Lists {
@@ -162,7 +165,8 @@ fn compiled(marks: &Marks) -> Lists {
         let list = words(string);
         let all = |test: &dyn Fn(&str) -> bool| list.len() >= 3 && list.iter().all(|name| test(name));
         let key = |name: &str| {
-            ["ssh-", "ecdsa-", "sk-", "rsa-", "webauthn-"].iter().any(|start| name.starts_with(start)) && !name.contains('*')
+            ["ssh-", "ecdsa-", "sk-", "rsa-", "webauthn-"].iter().any(|start| name.starts_with(start))
+                && !name.contains('*')
         };
         let slot = if all(&|name| CIPHERS.split(' ').any(|known| known == name)) {
             &mut out.ciphers
@@ -187,7 +191,9 @@ fn compiled(marks: &Marks) -> Lists {
 /// The compiled default of `GSSAPIKexAlgorithms`: a list of prefixes, each ending in `-`.
 fn gss_kex(marks: &Marks) -> Option<String> {
     let prefixes = |string: &&String| {
-        string.starts_with("gss-") && string.contains(',') && string.split(',').all(|name| name.starts_with("gss-") && name.ends_with('-'))
+        string.starts_with("gss-")
+            && string.contains(',')
+            && string.split(',').all(|name| name.starts_with("gss-") && name.ends_with('-'))
     };
     marks.strings.iter().find(prefixes).cloned()
 }
@@ -203,7 +209,8 @@ struct Assumed {
 const ASSUMED_MACS: &str = "umac-64-etm@openssh.com,umac-128-etm@openssh.com,hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,\
      hmac-sha1-etm@openssh.com,umac-64@openssh.com,umac-128@openssh.com,hmac-sha2-256,hmac-sha2-512,hmac-sha1";
 
-const ECDH: &str = "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521";
+const ECDH: &str =
+    "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521";
 
 fn assumed(version: u16) -> Assumed {
     const CTR_FIRST: &str =
@@ -280,7 +287,9 @@ pub(crate) fn assemble(version: u16, configured: &str, default: &[String], all: 
     let (list, head) = match configured.split_at_checked(1) {
         None => return Some(default),
         Some(("-", names)) => {
-            let kept = default.split(',').filter(|name| match_pattern_list(name.as_bytes(), names.as_bytes(), false) != ListMatch::Yes);
+            let kept = default
+                .split(',')
+                .filter(|name| match_pattern_list(name.as_bytes(), names.as_bytes(), false) != ListMatch::Yes);
             return Some(kept.collect::<Vec<_>>().join(","));
         }
         Some(("+", names)) => (cat(&default, names), false),
@@ -296,7 +305,8 @@ pub(crate) fn assemble(version: u16, configured: &str, default: &[String], all: 
         if pattern.starts_with('!') {
             return None;
         }
-        let matching = all.iter().filter(|name| match_pattern_list(name.as_bytes(), pattern.as_bytes(), false) == ListMatch::Yes);
+        let matching =
+            all.iter().filter(|name| match_pattern_list(name.as_bytes(), pattern.as_bytes(), false) == ListMatch::Yes);
         let matching: Vec<&str> = matching.map(String::as_str).collect();
         out = cat(&out, &matching.join(","));
     }

@@ -88,10 +88,14 @@ impl Build {
         self.version < version
     }
 
-    /// Whether the binary holds a word: None where it could not be read. The linker stores a word that ends another
+    /// Whether the binary holds a word in any case: None where it could not be read. The linker stores a word that ends another
     /// one only once, so the end of a string counts.
     pub(crate) fn holds(&self, word: &str) -> Option<bool> {
-        Some(self.words.as_ref()?.iter().any(|string| string.ends_with(word)))
+        let ends = |string: &String| {
+            let start = string.len().checked_sub(word.len());
+            start.and_then(|start| string.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(word))
+        };
+        Some(self.words.as_ref()?.iter().any(ends))
     }
 
     /// The first path in the binary with this ending.
@@ -101,9 +105,8 @@ impl Build {
     }
 }
 
-const RED_HAT: [&str; 12] = [
-    "rhel", "centos", "fedora", "alinux", "alios", "anolis", "almalinux", "rocky", "ol", "openEuler", "kylin", "amzn",
-];
+const RED_HAT: [&str; 12] =
+    ["rhel", "centos", "fedora", "alinux", "alios", "anolis", "almalinux", "rocky", "ol", "openEuler", "kylin", "amzn"];
 
 /// The longest string that begins with the product's name: `OpenSSH_9.2p1 Debian-2` rather than `OpenSSH_9.2p1` or the
 /// patterns of old bugs (`OpenSSH_2.*`).
@@ -149,7 +152,10 @@ mod tests {
     #[test]
     fn the_binary_says_its_version_and_old_bug_patterns_do_not() {
         let snapshot = Sketch::new()
-            .program("/usr/sbin/sshd", &["OpenSSH_2.*,OpenSSH_3.0*", "OpenSSH_9.2", "OpenSSH_9.2p1 Debian-2+deb12u3", "include"])
+            .program(
+                "/usr/sbin/sshd",
+                &["OpenSSH_2.*,OpenSSH_3.0*", "OpenSSH_9.2", "OpenSSH_9.2p1 Debian-2+deb12u3", "include"],
+            )
             .snapshot();
         let build = Build::read(&Reader::new(&snapshot), Path::new("/usr/sbin/sshd"));
         assert_eq!((build.version, build.flavour), (902, Flavour::Debian));
@@ -160,7 +166,8 @@ mod tests {
 
     #[test]
     fn without_a_binary_the_distribution_decides_and_a_doubt_stays() {
-        let snapshot = Sketch::new().file("/etc/os-release", "ID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"22.04\"\n").snapshot();
+        let snapshot =
+            Sketch::new().file("/etc/os-release", "ID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"22.04\"\n").snapshot();
         let build = Build::read(&Reader::new(&snapshot), Path::new("/usr/sbin/sshd"));
         assert_eq!((build.version, build.flavour, build.doubts.len()), (809, Flavour::Debian, 1));
         assert_eq!(build.holds("include"), None);

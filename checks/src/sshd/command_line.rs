@@ -112,7 +112,16 @@ mod tests {
     #[test]
     fn letters_and_arguments_are_taken_as_getopt_takes_them() {
         let argv = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
-        let line = CommandLine::parse(&argv(&["/usr/sbin/sshd", "-Dp2222", "-o", "PermitRootLogin=no", "-f/x", "-4", "rest", "-6"]));
+        let line = CommandLine::parse(&argv(&[
+            "/usr/sbin/sshd",
+            "-Dp2222",
+            "-o",
+            "PermitRootLogin=no",
+            "-f/x",
+            "-4",
+            "rest",
+            "-6",
+        ]));
         assert_eq!(line.file, PathBuf::from("/x"));
         let options: Vec<(char, String)> = line
             .options

@@ -2,8 +2,8 @@
 
 use super::Connection;
 use super::lexer::{Args, strdelim};
-use super::pattern::{ListMatch, addr_match_list, match_hostname, match_pattern_list};
 use super::parse::{Parser, Stop, Where};
+use super::pattern::{ListMatch, addr_match_list, match_hostname, match_pattern_list};
 use super::scalar;
 
 /// What Match criteria are tested against, as text: what `-C` gives, or a real connection.
@@ -27,6 +27,40 @@ pub struct Subject {
     pub invalid_user: bool,
     /// Whether a criterion on a local port that was not given is refused, as `sshd -T` does, or does not hold.
     pub strict_port: bool,
+}
+
+impl Subject {
+    /// What `sshd -T` tests against where `-C` gives nothing yet.
+    pub fn test() -> Self {
+        Self { strict_port: true, ..Self::default() }
+    }
+
+    /// Adds what one `-C` gives: `user=,host=,addr=,laddr=,lport=,rdomain=` and `invalid-user`, separated by commas; an empty
+    /// part ends it.
+    ///
+    /// # Errors
+    /// sshd's words for a part that it does not know.
+    pub fn add(&mut self, spec: &str) -> Result<(), String> {
+        for part in spec.split(',').take_while(|part| !part.is_empty()) {
+            let bytes = |text: &str| Some(text.as_bytes().to_vec());
+            match part.split_once('=') {
+                Some(("user", text)) => self.user = bytes(text),
+                Some(("host", text)) => self.host = bytes(text),
+                Some(("addr", text)) => self.address = bytes(text),
+                Some(("laddr", text)) => self.local_address = bytes(text),
+                Some(("rdomain", text)) => self.rdomain = bytes(text),
+                Some(("lport", text)) => {
+                    match scalar::strtonum(text.as_bytes(), 0, 65535).ok().and_then(|port| u16::try_from(port).ok()) {
+                        Some(port) => self.local_port = Some(port),
+                        None => return Err(format!("Invalid port '{text}' in test mode specification {part}")),
+                    }
+                }
+                None if part == "invalid-user" => self.invalid_user = true,
+                _ => return Err(format!("Invalid test mode specification {part}")),
+            }
+        }
+        Ok(())
+    }
 }
 
 impl From<&Connection> for Subject {
@@ -120,8 +154,8 @@ impl Parser<'_> {
                 Some((name, argument)) => (name, Some(argument)),
                 None => (word.clone(), words.next()),
             };
-            let argument = argument.filter(|argument| !argument.is_empty() && !(comments && argument.starts_with(b"#")));
-            let Some(argument) = argument else {
+            let missing = |argument: &Vec<u8>| argument.is_empty() || (comments && argument.starts_with(b"#"));
+            let Some(argument) = argument.filter(|argument| !missing(argument)) else {
                 return Err(self.bare(&format!("Missing Match criteria for {}", String::from_utf8_lossy(&name))));
             };
             holds &= self.criterion(at, &name, &argument, known)?;
@@ -150,19 +184,26 @@ impl Parser<'_> {
             "user" => Ok(known
                 .and_then(|subject| subject.user.as_deref())
                 .is_some_and(|user| yes(match_pattern_list(user, list, false)))),
-            "group" => Ok(known.filter(|subject| subject.user.is_some()).is_some_and(|subject| in_groups(subject, list))),
-            "host" => Ok(known.and_then(|subject| subject.host.as_deref()).is_some_and(|host| yes(match_hostname(host, list)))),
+            "group" => {
+                Ok(known.filter(|subject| subject.user.is_some()).is_some_and(|subject| in_groups(subject, list)))
+            }
+            "host" => Ok(known
+                .and_then(|subject| subject.host.as_deref())
+                .is_some_and(|host| yes(match_hostname(host, list)))),
             "address" => self.address(at, "address", list, known.map(|subject| subject.address.as_deref())),
-            "localaddress" => self.address(at, "localaddress", list, known.map(|subject| subject.local_address.as_deref())),
+            "localaddress" => {
+                self.address(at, "localaddress", list, known.map(|subject| subject.local_address.as_deref()))
+            }
             "localport" => {
                 let Some(port) = scalar::port(self.build, &self.around.services, list) else {
                     let text = format!("Invalid LocalPort '{}' on Match line", String::from_utf8_lossy(list));
                     return Err(self.bare(&text));
                 };
                 match known {
-                    Some(Subject { local_port: None, strict_port: true, .. }) if self.build.since(707) => Err(self.fatal_bare(
-                        "'Match LocalPort' in configuration but 'lport' not in connection test specification.",
-                    )),
+                    Some(Subject { local_port: None, strict_port: true, .. }) if self.build.since(707) => Err(self
+                        .fatal_bare(
+                            "'Match LocalPort' in configuration but 'lport' not in connection test specification.",
+                        )),
                     _ => Ok(known.and_then(|subject| subject.local_port) == Some(port)),
                 }
             }

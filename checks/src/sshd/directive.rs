@@ -71,17 +71,29 @@ impl Parser<'_> {
             Key::ListenAddress => self.listen_address(&mut line),
             Key::LoginGraceTime | Key::ClientAliveInterval => self.time(&mut line, key),
             Key::UnusedConnectionTimeout => self.unused_connection_timeout(&mut line),
-            Key::X11DisplayOffset | Key::MaxAuthTries | Key::MaxSessions | Key::ClientAliveCountMax | Key::RequiredRsaSize => {
-                self.integer(&mut line)
-            }
+            Key::X11DisplayOffset
+            | Key::MaxAuthTries
+            | Key::MaxSessions
+            | Key::ClientAliveCountMax
+            | Key::RequiredRsaSize => self.integer(&mut line),
             Key::HostKey | Key::HostCertificate => self.host_file(&mut line),
             Key::HostKeyAgent => self.host_key_agent(&mut line),
-            Key::PidFile | Key::ModuliFile | Key::XauthLocation | Key::Banner | Key::TrustedUserCaKeys
-            | Key::SshdSessionPath | Key::SshdAuthPath => self.path(&mut line),
+            Key::PidFile
+            | Key::ModuliFile
+            | Key::XauthLocation
+            | Key::Banner
+            | Key::TrustedUserCaKeys
+            | Key::SshdSessionPath
+            | Key::SshdAuthPath => self.path(&mut line),
             Key::RevokedKeys if self.build.before(1003) => self.path(&mut line),
             Key::RevokedKeys | Key::AuthorizedKeysFile => self.paths(&mut line),
-            Key::HostbasedAcceptedAlgorithms | Key::HostKeyAlgorithms | Key::PubkeyAcceptedAlgorithms
-            | Key::CaSignatureAlgorithms | Key::Ciphers | Key::Macs | Key::KexAlgorithms => self.algorithms(&mut line),
+            Key::HostbasedAcceptedAlgorithms
+            | Key::HostKeyAlgorithms
+            | Key::PubkeyAcceptedAlgorithms
+            | Key::CaSignatureAlgorithms
+            | Key::Ciphers
+            | Key::Macs
+            | Key::KexAlgorithms => self.algorithms(&mut line),
             Key::GssapiKexAlgorithms => self.gss_kex(&mut line),
             Key::PubkeyAuthOptions => self.pubkey_options(&mut line),
             Key::PermitUserEnvironment => self.permit_user_environment(&mut line),
@@ -103,7 +115,9 @@ impl Parser<'_> {
             Key::ForceCommand => self.force_command(&mut line),
             Key::AuthorizedKeysCommand | Key::AuthorizedPrincipalsCommand => self.command(&mut line),
             Key::VersionAddendum => self.version_addendum(&mut line),
-            Key::ChrootDirectory | Key::PamServiceName | Key::AuthorizedKeysCommandUser
+            Key::ChrootDirectory
+            | Key::PamServiceName
+            | Key::AuthorizedKeysCommandUser
             | Key::AuthorizedPrincipalsCommandUser => self.word(&mut line),
             Key::SecurityKeyProvider => self.security_key_provider(&mut line),
             Key::IpQos => self.ip_qos(&mut line),
@@ -191,8 +205,11 @@ impl Parser<'_> {
         };
         let Some((_, value)) = choice.iter().find(|(name, _)| same(name)) else {
             let shown = String::from_utf8_lossy(&word);
-            let text =
-                if old_flag { format!("Bad yes/no argument: {shown}") } else { format!("unsupported option \"{shown}\".") };
+            let text = if old_flag {
+                format!("Bad yes/no argument: {shown}")
+            } else {
+                format!("unsupported option \"{shown}\".")
+            };
             return Err(self.fatal(line.at, &text));
         };
         self.once(line, line.key, value.as_bytes());

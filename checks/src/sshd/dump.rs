@@ -64,10 +64,12 @@ const ROWS: &[Row] = {
         (0, END, "kerberosusekuserok", KerberosUseKuserok, Plain("yes")),
         (0, END, "gssapienablek5users", GssapiEnableK5Users, Plain("no")),
         (0, END, "gssapiauthentication", GssapiAuthentication, Plain("no")),
+        (0, 709, "gssapikeyexchange", GssapiKeyExchange, Plain("no")),
         (0, END, "gssapicleanupcredentials", GssapiCleanupCredentials, Plain("yes")),
         (1003, END, "gssapidelegatecredentials", GssapiDelegateCredentials, Plain("yes")),
-        (0, END, "gssapikeyexchange", GssapiKeyExchange, Plain("no")),
+        (709, 1001, "gssapikeyexchange", GssapiKeyExchange, Plain("no")),
         (0, END, "gssapistrictacceptorcheck", GssapiStrictAcceptorCheck, Plain("yes")),
+        (1001, END, "gssapikeyexchange", GssapiKeyExchange, Plain("no")),
         (0, END, "gssapistorecredentialsonrekey", GssapiStoreCredentialsOnRekey, Plain("no")),
         (0, END, "gssapikexalgorithms", GssapiKexAlgorithms, Special),
         (0, END, "passwordauthentication", PasswordAuthentication, Plain("yes")),
@@ -186,7 +188,11 @@ fn printed(build: &Build, key: Key) -> bool {
             supported(build, key) && (build.since(707) || held("gssapikeyexchange", build.flavour != Flavour::Upstream))
         }
         Key::GssapiKexAlgorithms => {
-            supported(build, key) && held("gssapikexalgorithms", build.flavour != Flavour::Upstream && (709..1003).contains(&build.version))
+            supported(build, key)
+                && held(
+                    "gssapikexalgorithms",
+                    build.flavour != Flavour::Upstream && (709..1003).contains(&build.version),
+                )
         }
         Key::KerberosUniqueCcache => red_hat && held("kerberosuniqueccache", build.since(800)),
         Key::KerberosUseKuserok => red_hat && held("kerberosusekuserok", true),
@@ -268,7 +274,8 @@ fn special(build: &Build, options: &Options, key: Key) -> Vec<Value> {
                     domains.push(&entry.rdomain);
                 }
             }
-            let ordered = domains.iter().flat_map(|domain| listen.clone().filter(move |entry| entry.rdomain == **domain));
+            let ordered =
+                domains.iter().flat_map(|domain| listen.clone().filter(move |entry| entry.rdomain == **domain));
             ordered.map(|entry| value(entry.text.clone(), entry.origin.clone())).collect()
         }
         Key::UnusedConnectionTimeout => match set {
@@ -276,7 +283,9 @@ fn special(build: &Build, options: &Options, key: Key) -> Vec<Value> {
             Some(set) => vec![set],
             None => default("none"),
         },
-        Key::PermitRootLogin => or(if build.before(1001) { "without-password" } else { "prohibit-password" }.to_owned()),
+        Key::PermitRootLogin => {
+            or(if build.before(1001) { "without-password" } else { "prohibit-password" }.to_owned())
+        }
         Key::TcpKeepAlive => or(if build.since(1004) { "true" } else { "yes" }.to_owned()),
         Key::GssapiKexAlgorithms => or(build.algorithms.gss_kex.clone().unwrap_or_default()),
         Key::PidFile => {
@@ -303,7 +312,9 @@ fn special(build: &Build, options: &Options, key: Key) -> Vec<Value> {
             Some(set) if set.text.eq_ignore_ascii_case("none") && build.since(1003) => Vec::new(),
             Some(set) => vec![set],
         },
-        Key::RevokedKeys => joined(options.items(key)).filter(|set| !set.text.eq_ignore_ascii_case("none")).into_iter().collect(),
+        Key::RevokedKeys => {
+            joined(options.items(key)).filter(|set| !set.text.eq_ignore_ascii_case("none")).into_iter().collect()
+        }
         Key::HostKey => host_keys(build, options),
         Key::ChannelTimeout => match joined(options.items(key)) {
             Some(set) if !set.text.eq_ignore_ascii_case("none") => vec![set],
@@ -365,10 +376,14 @@ fn qos_default(build: &Build) -> (&'static str, &'static str) {
 fn host_keys(build: &Build, options: &Options) -> Vec<Value> {
     let set = options.items(Key::HostKey);
     if !set.is_empty() {
-        return set.iter().map(of_item).map(|item| if item.text.eq_ignore_ascii_case("none") { value("none", item.origin) } else { item }).collect();
+        return set
+            .iter()
+            .map(of_item)
+            .map(|item| if item.text.eq_ignore_ascii_case("none") { value("none", item.origin) } else { item })
+            .collect();
     }
     let mut names = vec!["rsa", "ecdsa", "ed25519"];
-    if build.before(707) {
+    if build.before(707) && build.flavour != Flavour::Debian {
         names.insert(1, "dsa");
     }
     if build.since(1005) {

@@ -4,6 +4,7 @@ use super::build::{Build, Flavour};
 
 /// What a keyword sets. Aliases share one; a keyword that sets two things independently has two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::enum_variant_names, reason = "HostKey is the keyword's name")]
 pub(crate) enum Key {
     AcceptEnv,
     AddressFamily,
@@ -384,9 +385,9 @@ fn knows(build: &Build, (word, _, _, of): &Row) -> bool {
             build.since(since) && build.before(before)
         }
         Of::All(since, _) => build.holds(word).unwrap_or(build.since(since)),
-        Of::Debian(since, before) => build.holds(word).unwrap_or_else(|| {
-            build.flavour == Flavour::Debian && build.since(since) && build.before(before)
-        }),
+        Of::Debian(since, before) => build
+            .holds(word)
+            .unwrap_or_else(|| build.flavour == Flavour::Debian && build.since(since) && build.before(before)),
         Of::RedHat => build.holds(word).unwrap_or(build.flavour == Flavour::RedHat) && build.flavour != Flavour::Debian,
     }
 }
@@ -394,16 +395,23 @@ fn knows(build: &Build, (word, _, _, of): &Row) -> bool {
 /// Whether the build was compiled with what a keyword needs.
 pub(crate) fn supported(build: &Build, key: Key) -> bool {
     use Key::{
-        GssapiAuthentication, GssapiCleanupCredentials, GssapiDelegateCredentials, GssapiKexAlgorithms, GssapiKeyExchange,
-        GssapiStoreCredentialsOnRekey, GssapiStrictAcceptorCheck, KerberosAuthentication, KerberosGetAfsToken,
-        KerberosOrLocalPasswd, KerberosTicketCleanup,
+        GssapiAuthentication, GssapiCleanupCredentials, GssapiDelegateCredentials, GssapiKexAlgorithms,
+        GssapiKeyExchange, GssapiStoreCredentialsOnRekey, GssapiStrictAcceptorCheck, KerberosAuthentication,
+        KerberosGetAfsToken, KerberosOrLocalPasswd, KerberosTicketCleanup,
     };
     match key {
         KerberosGetAfsToken => false,
         // Every vendor that builds one of Kerberos and GSSAPI builds both.
-        KerberosAuthentication | KerberosOrLocalPasswd | KerberosTicketCleanup | GssapiAuthentication
-        | GssapiCleanupCredentials | GssapiDelegateCredentials | GssapiKexAlgorithms | GssapiKeyExchange
-        | GssapiStoreCredentialsOnRekey | GssapiStrictAcceptorCheck => gssapi(build),
+        KerberosAuthentication
+        | KerberosOrLocalPasswd
+        | KerberosTicketCleanup
+        | GssapiAuthentication
+        | GssapiCleanupCredentials
+        | GssapiDelegateCredentials
+        | GssapiKexAlgorithms
+        | GssapiKeyExchange
+        | GssapiStoreCredentialsOnRekey
+        | GssapiStrictAcceptorCheck => gssapi(build),
         _ => true,
     }
 }
@@ -417,18 +425,71 @@ pub(crate) fn gssapi(build: &Build) -> bool {
 pub(crate) fn copied(build: &Build, key: Key) -> bool {
     use Key::*;
     match key {
-        PasswordAuthentication | GssapiAuthentication | PubkeyAuthentication | PubkeyAuthOptions | PubkeyMaxOk
-        | KerberosAuthentication | HostbasedAuthentication | HostbasedUsesNameFromPacketOnly | KbdInteractiveAuthentication
-        | PermitRootLogin | PermitEmptyPasswords | AllowTcpForwarding | AllowStreamLocalForwarding | AllowAgentForwarding
-        | DisableForwarding | ExposeAuthInfo | PermitTunnel | GatewayPorts | StreamLocalBindUnlink | X11DisplayOffset
-        | X11Forwarding | X11UseLocalhost | PermitTty | PermitUserRc | MaxSessions | MaxAuthTries | ClientAliveCountMax
-        | ClientAliveInterval | IpQos | RekeyLimit | RekeyInterval | LogLevel | RequiredRsaSize | UnusedConnectionTimeout
-        | RefuseConnection | StreamLocalBindMask | Banner | TrustedUserCaKeys | RevokedKeys | AuthorizedKeysCommand
-        | AuthorizedKeysCommandUser | AuthorizedPrincipalsFile | AuthorizedPrincipalsCommand
-        | AuthorizedPrincipalsCommandUser | HostbasedAcceptedAlgorithms | PubkeyAcceptedAlgorithms | CaSignatureAlgorithms
-        | RDomain | AuthorizedKeysFile | AllowUsers | DenyUsers | AllowGroups | DenyGroups | AcceptEnv
-        | AuthenticationMethods | PermitOpen | PermitListen | ChannelTimeout | LogVerbose | ForceCommand | ChrootDirectory
-        | KerberosUseKuserok | GssapiEnableK5Users | AgentSocketPath | Subsystem => true,
+        PasswordAuthentication
+        | GssapiAuthentication
+        | PubkeyAuthentication
+        | PubkeyAuthOptions
+        | PubkeyMaxOk
+        | KerberosAuthentication
+        | HostbasedAuthentication
+        | HostbasedUsesNameFromPacketOnly
+        | KbdInteractiveAuthentication
+        | PermitRootLogin
+        | PermitEmptyPasswords
+        | AllowTcpForwarding
+        | AllowStreamLocalForwarding
+        | AllowAgentForwarding
+        | DisableForwarding
+        | ExposeAuthInfo
+        | PermitTunnel
+        | GatewayPorts
+        | StreamLocalBindUnlink
+        | X11DisplayOffset
+        | X11Forwarding
+        | X11UseLocalhost
+        | PermitTty
+        | PermitUserRc
+        | MaxSessions
+        | MaxAuthTries
+        | ClientAliveCountMax
+        | ClientAliveInterval
+        | IpQos
+        | RekeyLimit
+        | RekeyInterval
+        | LogLevel
+        | RequiredRsaSize
+        | UnusedConnectionTimeout
+        | RefuseConnection
+        | StreamLocalBindMask
+        | Banner
+        | TrustedUserCaKeys
+        | RevokedKeys
+        | AuthorizedKeysCommand
+        | AuthorizedKeysCommandUser
+        | AuthorizedPrincipalsFile
+        | AuthorizedPrincipalsCommand
+        | AuthorizedPrincipalsCommandUser
+        | HostbasedAcceptedAlgorithms
+        | PubkeyAcceptedAlgorithms
+        | CaSignatureAlgorithms
+        | RDomain
+        | AuthorizedKeysFile
+        | AllowUsers
+        | DenyUsers
+        | AllowGroups
+        | DenyGroups
+        | AcceptEnv
+        | AuthenticationMethods
+        | PermitOpen
+        | PermitListen
+        | ChannelTimeout
+        | LogVerbose
+        | ForceCommand
+        | ChrootDirectory
+        | KerberosUseKuserok
+        | GssapiEnableK5Users
+        | AgentSocketPath
+        | Subsystem => true,
         IgnoreRhosts => build.since(803),
         SetEnv => build.since(807),
         PamServiceName => build.before(1004),

@@ -9,9 +9,12 @@ use super::options::{Item, Listen, Options, Queued};
 use super::parse::Around;
 use super::pattern::numeric_host;
 
+/// A host, what follows its delimiter, and the delimiter.
+pub(crate) type HostAndPort = (Vec<u8>, Option<Vec<u8>>, Option<u8>);
+
 /// Cuts `host:port`, `[host]:port` or `host/port` (`misc.c:hpdelim2` and `cleanhostname`): the host, what follows the
 /// delimiter, and the delimiter. None: a bracket without its end, or text after it.
-pub(crate) fn host_and_port(word: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>, Option<u8>)> {
+pub(crate) fn host_and_port(word: &[u8]) -> Option<HostAndPort> {
     let from = if word.first() == Some(&b'[') { word.iter().position(|byte| *byte == b']')? + 1 } else { 0 };
     let at = if from > 0 { from } else { word.iter().position(|byte| b":/".contains(byte)).unwrap_or(word.len()) };
     let (host, rest) = word.split_at_checked(at)?;
@@ -119,7 +122,11 @@ fn add(around: &Around, options: &mut Options, queued: &Queued) -> Result<(), Re
         for text in texts {
             let listen = Listen { text, rdomain: rdomain.clone(), origin: queued.origin.clone() };
             // Addresses print a routing domain at a time, in the order of the domains' first lines.
-            let at = options.listen.iter().rposition(|known| known.rdomain == rdomain).map_or(options.listen.len(), |at| at + 1);
+            let at = options
+                .listen
+                .iter()
+                .rposition(|known| known.rdomain == rdomain)
+                .map_or(options.listen.len(), |at| at + 1);
             options.listen.insert(at, listen);
         }
     }

@@ -121,7 +121,12 @@ impl<'a> Parser<'a> {
     /// An option of the command line: `-o LINE`.
     pub(crate) fn option(&mut self, line: &[u8]) -> Result<(), Refusal> {
         let option = format!("-o {}", String::from_utf8_lossy(line));
-        let at = Where { file: Path::new("command-line").into(), shown: "command-line".into(), line: 0, option: Some(option) };
+        let at = Where {
+            file: Path::new("command-line").into(),
+            shown: "command-line".into(),
+            line: 0,
+            option: Some(option),
+        };
         let mut active = true;
         match self.line(&at, line, &mut active, &mut Flags::default(), 0, true) {
             Ok(()) => Ok(()),
@@ -221,7 +226,11 @@ impl<'a> Parser<'a> {
         }
         let found = lookup(self.build, &keyword);
         if found.is_none() {
-            self.say(at, format!("{}: line {}: Bad configuration option: {word}", at.shown, at.line), format!("Bad configuration option: {word}"));
+            self.say(
+                at,
+                format!("{}: line {}: Bad configuration option: {word}", at.shown, at.line),
+                format!("Bad configuration option: {word}"),
+            );
         }
         let args = if split { Args::split(rest.clone()) } else { Some(Args::old(rest.clone())) };
         let Some(mut args) = args else { return Err(self.bad(at, "invalid quotes")) };
@@ -297,7 +306,9 @@ impl<'a> Parser<'a> {
             }
         }
         if count == 0 {
-            return Err(self.fatal(at, &self.wording(word, "Include missing filename argument", "missing filename argument")));
+            return Err(
+                self.fatal(at, &self.wording(word, "Include missing filename argument", "missing filename argument"))
+            );
         }
         Ok(())
     }

@@ -258,8 +258,7 @@ pub(crate) fn octal_mode(word: &[u8]) -> Option<i64> {
         return None;
     }
     let digits = digits.get(..end)?;
-    let value =
-        digits.iter().fold(0_i64, |sum, digit| sum.saturating_mul(8).saturating_add(i64::from(digit - b'0')));
+    let value = digits.iter().fold(0_i64, |sum, digit| sum.saturating_mul(8).saturating_add(i64::from(digit - b'0')));
     (as_int(value) >= 0 && as_int(value) <= 0o777).then(|| as_int(value))
 }
 
@@ -353,7 +352,10 @@ mod tests {
         let size = |word: &str| scaled(word.as_bytes()).ok();
         assert_eq!((size("1G"), size("1.5K"), size("12x"), size("16")), (Some(1 << 30), Some(1536), None, Some(16)));
         let mask = |word: &str| octal_mode(word.as_bytes());
-        assert_eq!((mask("0177"), mask("00"), mask("1000"), mask("8"), mask("77x")), (Some(127), Some(0), None, None, Some(63)));
+        assert_eq!(
+            (mask("0177"), mask("00"), mask("1000"), mask("8"), mask("77x")),
+            (Some(127), Some(0), None, None, Some(63))
+        );
         let class = |version, word: &str| qos(&Build::plain(version), word.as_bytes());
         assert_eq!(class(902, "0x10").as_deref(), Some("lowdelay"));
         assert_eq!(class(902, "AF21").as_deref(), Some("af21"));

@@ -19,6 +19,15 @@ use super::{Connection, Effective, Origin, Refusal};
 use crate::fact::Why;
 use crate::snapshot::{Miss, Reader};
 
+/// The file that an sshd of this root reads unless told otherwise. openSUSE keeps the vendor's under `/usr/etc`, which
+/// counts while the administrator has none.
+pub fn default_file(reader: &Reader<'_>) -> PathBuf {
+    const VENDOR: &str = "/usr/etc/ssh/sshd_config";
+    let own = Path::new(super::DEFAULT_FILE);
+    let vendors = matches!(reader.meta(own), Err(Miss::Absent)) && reader.meta(Path::new(VENDOR)).is_ok();
+    if vendors { PathBuf::from(VENDOR) } else { own.to_path_buf() }
+}
+
 /// A configuration of one sshd.
 #[derive(Clone, Debug)]
 pub struct Configuration {
@@ -139,10 +148,9 @@ impl Configuration {
         match subject {
             // Up to 7.6 a test needs all three of them, and without any the blocks are not read.
             None if self.build.before(707) => self.resolve(None),
-            Some(subject) if self.build.before(707) && !complete(subject) => Err(Refusal::bare(
-                &self.file,
-                "user, host and addr are all required when testing Match configs",
-            )),
+            Some(subject) if self.build.before(707) && !complete(subject) => {
+                Err(Refusal::bare(&self.file, "user, host and addr are all required when testing Match configs"))
+            }
             None if self.build.before(801) && self.has_match() => Err(Refusal::bare(
                 &self.file,
                 "'Match' in configuration but no connection test specification (-C) was given",
@@ -221,7 +229,8 @@ fn sensible(build: &Build, around: &Around, mut options: Options, file: &Path) -
         // Challenge and response is done through keyboard-interactive.
         let challenge = options.text(Key::ChallengeResponseAuthentication).is_none_or(|text| text == "yes");
         let word: &[u8] = if challenge { b"yes" } else { b"no" };
-        let origin = options.item(Key::ChallengeResponseAuthentication).map_or(Origin::Default, |item| item.origin.clone());
+        let origin =
+            options.item(Key::ChallengeResponseAuthentication).map_or(Origin::Default, |item| item.origin.clone());
         let item = Item { words: vec![word.to_vec()], origin };
         if challenge {
             options.put(Key::KbdInteractiveAuthentication, item);

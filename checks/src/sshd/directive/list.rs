@@ -187,7 +187,9 @@ impl Parser<'_> {
                 ([b"*:", word.as_slice()].concat(), Some(word.clone()))
             } else {
                 match host_and_port(&word) {
-                    Some((_, port, delimiter)) if delimiter != Some(b'/') || self.build.before(707) => (word.clone(), port),
+                    Some((_, port, delimiter)) if delimiter != Some(b'/') || self.build.before(707) => {
+                        (word.clone(), port)
+                    }
                     _ => {
                         let text = self.wording(line.word, &format!("missing host in {name}"), "missing host");
                         return Err(self.fatal(line.at, &text));
@@ -220,7 +222,8 @@ impl Parser<'_> {
         let subject = if split { line.word.to_owned() } else { "AuthenticationMethods".to_owned() };
         while let Some(word) = line.args.next_in_list(true) {
             // Up to 9.8 the methods kept so far counted, not those on the line.
-            let before = if self.build.since(909) { !words.is_empty() } else { !keeps || (line.active && !words.is_empty()) };
+            let before =
+                if self.build.since(909) { !words.is_empty() } else { !keeps || (line.active && !words.is_empty()) };
             if word == b"any" && !before {
                 any = true;
             } else if word == b"any" || any {
@@ -287,7 +290,11 @@ impl Parser<'_> {
         };
         let transport = matches!(family, Family::Ciphers | Family::Macs | Family::Kex);
         let Some(word) = line.args.next_filled() else {
-            let text = if transport { self.wording(line.word, "Missing argument.", "missing argument.") } else { "Missing argument.".to_owned() };
+            let text = if transport {
+                self.wording(line.word, "Missing argument.", "missing argument.")
+            } else {
+                "Missing argument.".to_owned()
+            };
             return Err(self.fatal(line.at, &text));
         };
         let shown = String::from_utf8_lossy(&word).into_owned();

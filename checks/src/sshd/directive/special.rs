@@ -27,7 +27,8 @@ const LEVELS: [(&str, &str); 10] = [
 
 /// `log.c:log_facilities[]`.
 const FACILITIES: [&str; 12] = [
-    "DAEMON", "USER", "AUTH", "AUTHPRIV", "LOCAL0", "LOCAL1", "LOCAL2", "LOCAL3", "LOCAL4", "LOCAL5", "LOCAL6", "LOCAL7",
+    "DAEMON", "USER", "AUTH", "AUTHPRIV", "LOCAL0", "LOCAL1", "LOCAL2", "LOCAL3", "LOCAL4", "LOCAL5", "LOCAL6",
+    "LOCAL7",
 ];
 
 impl Parser<'_> {
@@ -146,7 +147,8 @@ impl Parser<'_> {
             }
         }
         let flags = [(touch, "touch-required"), (verify, "verify-required")];
-        let flags: Vec<Vec<u8>> = flags.iter().filter(|(on, _)| *on).map(|(_, name)| name.as_bytes().to_vec()).collect();
+        let flags: Vec<Vec<u8>> =
+            flags.iter().filter(|(on, _)| *on).map(|(_, name)| name.as_bytes().to_vec()).collect();
         let words = if flags.is_empty() { vec![b"none".to_vec()] } else { flags };
         if line.active && !self.options.is_set(line.key) {
             self.options.put(line.key, Item { words, origin: line.at.origin() });
@@ -338,7 +340,11 @@ impl Parser<'_> {
         let guard = if split && self.build.before(903) { Key::AuthorizedKeysCommand } else { line.key };
         let counts = line.active && !self.options.is_set(guard);
         if (split || counts) && value.first() != Some(&b'/') && !value.eq_ignore_ascii_case(b"none") {
-            let name = if line.key == Key::AuthorizedKeysCommand { "AuthorizedKeysCommand" } else { "AuthorizedPrincipalsCommand" };
+            let name = if line.key == Key::AuthorizedKeysCommand {
+                "AuthorizedKeysCommand"
+            } else {
+                "AuthorizedPrincipalsCommand"
+            };
             let name = if split { line.word } else { name };
             let text = format!("{name} must be an absolute path");
             return Err(self.fatal(line.at, &text));
@@ -421,7 +427,8 @@ impl Parser<'_> {
             return Err(self.missing(line, "Missing argument."));
         };
         let text = String::from_utf8_lossy(&word).into_owned();
-        let known = ["MD5", "SHA1", "SHA256", "SHA384", "SHA512"].into_iter().find(|name| name.eq_ignore_ascii_case(&text));
+        let known =
+            ["MD5", "SHA1", "SHA256", "SHA384", "SHA512"].into_iter().find(|name| name.eq_ignore_ascii_case(&text));
         let Some(name) = known else {
             let text = if self.build.since(807) {
                 format!("Invalid {} algorithm \"{text}\".", line.word)
@@ -453,7 +460,8 @@ impl Parser<'_> {
     pub(super) fn agent_socket_path(&mut self, line: &mut Line<'_>) -> Result<Taken, Stop> {
         let Some(word) = line.args.next_filled() else { return Err(self.fatal(line.at, "missing path.")) };
         let text = String::from_utf8_lossy(&word).into_owned();
-        let valid = text == "none" || text.strip_prefix("user:").is_some_and(|path| !path.is_empty())
+        let valid = text == "none"
+            || text.strip_prefix("user:").is_some_and(|path| !path.is_empty())
             || text.strip_prefix("shared:").is_some_and(|path| path.starts_with('/'));
         if !valid {
             let text = match text.split_once(':').map(|(kind, _)| kind) {
