@@ -10,6 +10,7 @@ pub mod listen;
 pub mod netns;
 pub mod results;
 pub mod rng;
+pub mod scan;
 pub mod ssh;
 pub mod sshd_gen;
 pub mod sshd_oracle;
@@ -39,5 +40,6 @@ pub fn binary() -> anyhow::Result<PathBuf> {
         ["debug/hostward", "x86_64-unknown-linux-musl/release/hostward"].map(|path| Path::new(target).join(path));
     let age = |path: &PathBuf| path.metadata().and_then(|metadata| metadata.modified()).ok();
     let last = built.into_iter().filter(|path| path.is_file()).max_by_key(age);
-    last.context("there is no hostward binary: run tests/run, or cargo build -p hostward")
+    let last = last.context("there is no hostward binary: run tests/run, or cargo build -p hostward")?;
+    Ok(last.canonicalize()?)
 }
