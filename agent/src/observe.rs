@@ -1,5 +1,6 @@
 //! What is seen of the running host that is not a file: sockets and their owners, daemons, logins, the firewall.
 
+pub mod daemons;
 pub mod netlink;
 pub mod process;
 pub mod sockets;
@@ -10,6 +11,7 @@ use hostward_checks::fact::{Fact, Why};
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::SockaddrStorage;
 
+pub use daemons::daemons;
 pub use sockets::sockets;
 
 /// Addresses of the host's own interfaces, sorted, each once.

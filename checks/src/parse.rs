@@ -8,6 +8,7 @@ pub mod nsswitch;
 pub mod passwd;
 pub mod private_key;
 pub mod procfs;
+pub mod sshd_title;
 pub mod sudoers;
 
 /// A line that a parser could not understand, or understood with a caveat.

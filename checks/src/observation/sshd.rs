@@ -11,14 +11,18 @@ use crate::fact::Fact;
 pub struct Daemon {
     /// Its process id.
     pub pid: i32,
-    /// Its command line. sshd rewrites its title (`sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups`); the agent undoes that.
+    /// Its command line. sshd rewrites its title (`sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups`); the agent undoes
+    /// that with [`crate::parse::sshd_title::argv`], which cannot tell one space within an argument from several.
     pub argv: Vec<Vec<u8>>,
     /// Its executable.
     pub executable: Fact<PathBuf>,
     /// Whether the executable was replaced since.
     pub executable_deleted: bool,
-    /// When it was started, or last re-executed by SIGHUP: when it read its configuration.
+    /// When it read its configuration: when it was started, or last re-executed by SIGHUP. Unknown where nothing tells for
+    /// certain (no pid file of its own); then it was not before [`Self::process_started`].
     pub started: Fact<UnixSeconds>,
+    /// When the process was started; a re-execution does not change it.
+    pub process_started: Option<UnixSeconds>,
     /// Addresses it listens on.
     pub listeners: Vec<SocketAddr>,
     /// The systemd unit it runs in.
