@@ -1,6 +1,8 @@
 //! What is seen of the running host that is not a file: sockets and their owners, daemons, logins, the firewall.
 
+pub mod command;
 pub mod daemons;
+pub mod logins;
 pub mod netlink;
 pub mod process;
 pub mod sockets;
@@ -12,6 +14,7 @@ use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::SockaddrStorage;
 
 pub use daemons::daemons;
+pub use logins::logins;
 pub use sockets::sockets;
 
 /// Addresses of the host's own interfaces, sorted, each once.

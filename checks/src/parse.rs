@@ -8,8 +8,10 @@ pub mod nsswitch;
 pub mod passwd;
 pub mod private_key;
 pub mod procfs;
+pub mod sshd_log;
 pub mod sshd_title;
 pub mod sudoers;
+pub mod utmp;
 
 /// A line that a parser could not understand, or understood with a caveat.
 #[derive(Clone, Debug, PartialEq, Eq)]
