@@ -25,7 +25,12 @@ pub struct Output {
 pub fn ask(programs: &[&str], arguments: &[&str], time: Duration, most: usize) -> Fact<Output> {
     let Some(program) = programs.iter().find(|program| Path::new(program).is_file()) else { return Fact::Absent };
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().env("LC_ALL", "C").env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").current_dir("/");
+    command
+        .args(arguments)
+        .env_clear()
+        .env("LC_ALL", "C")
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .current_dir("/");
     let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
     let mut child = match spawned {
         Ok(child) => child,

@@ -142,9 +142,11 @@ fn said(read: std::io::Result<usize>) -> Result<(), String> {
 
 /// The syslog files that sshd's facility goes to, rotated ones too, that were written to since.
 fn logs(dir: &Path, since: UnixSeconds) -> Vec<PathBuf> {
-    let wanted = |name: &str| ["auth.log", "secure"].iter().any(|log| {
-        name.strip_prefix(log).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
-    });
+    let wanted = |name: &str| {
+        ["auth.log", "secure"]
+            .iter()
+            .any(|log| name.strip_prefix(log).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-'])))
+    };
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries
         .filter(|entry| entry.file_name().to_str().is_some_and(wanted))
@@ -233,7 +235,9 @@ mod tests {
         let log = dir.path().join("var/log");
         std::fs::create_dir_all(&log).unwrap();
         let line = |day: u32, user: &str| {
-            format!("2026-02-{day:02}T10:00:00+00:00 h sshd[1]: Accepted password for {user} from 192.0.2.1 port 1 ssh2\n")
+            format!(
+                "2026-02-{day:02}T10:00:00+00:00 h sshd[1]: Accepted password for {user} from 192.0.2.1 port 1 ssh2\n"
+            )
         };
         std::fs::write(log.join("auth.log.1"), line(1, "old") + &line(11, "bob")).unwrap();
         std::fs::write(log.join("auth.log"), format!("{}noise\n{}\0\n", line(20, "bob"), line(21, "eve"))).unwrap();
