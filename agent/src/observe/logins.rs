@@ -25,12 +25,15 @@ const JOURNAL_BYTES: usize = 32 << 20;
 const JOURNAL_TIME: Duration = Duration::from_secs(10);
 const RECORD_BYTES: u64 = 8 << 20;
 
+/// What makes two logins alike: teller, user, method, source and key.
+type Alike = (Teller, String, String, Option<std::net::IpAddr>, Option<String>);
+
 /// Collects logins; of those alike in everything but the time, the newest.
 #[derive(Debug)]
 struct Found {
     now: UnixSeconds,
     offset: i64,
-    newest: BTreeMap<(Teller, String, String, Option<std::net::IpAddr>, Option<String>), Login>,
+    newest: BTreeMap<Alike, Login>,
     since: Option<UnixSeconds>,
 }
 
