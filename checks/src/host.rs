@@ -6,6 +6,7 @@ use crate::snapshot::{Need, Reader, Snapshot};
 pub mod accounts;
 pub mod keys;
 pub mod os;
+pub mod pam;
 pub mod sshd;
 pub mod sudo;
 
@@ -16,6 +17,8 @@ pub struct Host {
     pub os: os::Os,
     /// Accounts and groups.
     pub accounts: accounts::Accounts,
+    /// PAM's stacks and the password policy in them.
+    pub pam: pam::Pam,
     /// Who can become root through sudo.
     pub sudo: sudo::Sudo,
     /// authorized_keys of every account, and private keys left in homes.
@@ -34,8 +37,9 @@ impl Host {
         let modes = keys::Modes { private_groups: os.is_debian_like().then_some(&accounts) };
         let keys = keys::Keys::read(&reader, &accounts, &modes, |_| keys::DEFAULT_FILES.map(str::to_owned).to_vec());
         let sudo = sudo::Sudo::read(&reader, seen);
+        let pam = pam::Pam::read(&reader);
         let sshd = sshd::Sshd::read(&reader, seen);
-        let host = Self { sudo, os, accounts, keys, sshd };
+        let host = Self { os, accounts, pam, sudo, keys, sshd };
         (host, reader.need())
     }
 }

@@ -28,6 +28,8 @@ pub use decide::everyone;
 const MAX_DEPTH: usize = 128;
 /// And hostward reads as many files in all.
 const MAX_FILES: usize = 1000;
+/// And as many bytes.
+const MAX_BYTES: usize = 32 << 20;
 
 /// What sudo would do on this host.
 #[derive(Clone, Debug)]
@@ -42,6 +44,7 @@ pub struct Sudo {
     hostname: Option<String>,
     addresses: Option<Vec<IpAddr>>,
     now: UnixSeconds,
+    bytes: usize,
 }
 
 /// A file or include directory of sudoers.
@@ -109,6 +112,7 @@ impl Sudo {
             hostname,
             addresses,
             now: seen.now,
+            bytes: 0,
         };
         let main = sudo.main_file(reader);
         if !matches!(sudo.program, Fact::Absent) {
@@ -161,6 +165,11 @@ impl Sudo {
         };
         if let Some(refused) = refused(&view.meta) {
             note(self, Some(view.meta), FileState::Refused(refused));
+            return true;
+        }
+        self.bytes += view.bytes.len();
+        if self.bytes > MAX_BYTES {
+            note(self, None, FileState::Unread(Why::Defect("sudoers includes too much".to_owned())));
             return true;
         }
         note(self, Some(view.meta), FileState::Used);
