@@ -45,6 +45,9 @@ pub fn survey(dir: Option<&Path>, wanted: &Wanted) -> anyhow::Result<Survey> {
         seen.mode = Mode::Live;
         seen.foreign_mounts = root.foreign().list().to_vec();
         observe(&mut seen, wanted);
+        if wanted.logins {
+            seen.logins = crate::observe::logins(root.path(), now);
+        }
     }
     let recorded = record(&root, &seen);
     Ok(Survey { root, snapshot: recorded.snapshot, host: recorded.host, seen })
@@ -57,6 +60,7 @@ fn observe(seen: &mut Observations, wanted: &Wanted) {
     if wanted.network {
         seen.sockets = crate::observe::sockets();
         seen.addresses = crate::observe::addresses();
+        seen.daemons = crate::observe::daemons(&seen.sockets);
     }
 }
 
