@@ -3,6 +3,7 @@
 pub mod command;
 pub mod daemons;
 pub mod logins;
+pub mod metadata;
 pub mod netlink;
 pub mod process;
 pub mod sockets;

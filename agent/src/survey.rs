@@ -7,6 +7,7 @@ use hostward_checks::host::Host;
 use hostward_checks::observation::{Mode, Observations};
 use hostward_checks::snapshot::Snapshot;
 
+use crate::observe::metadata::{self, Endpoint};
 use crate::record::record;
 use crate::root::Root;
 
@@ -33,7 +34,9 @@ pub struct Wanted {
     /// Recent logins.
     pub logins: bool,
     /// Another address of the metadata service, and the consent to ask it wherever we are.
-    pub metadata_endpoint: Option<String>,
+    pub metadata_endpoint: Option<Endpoint>,
+    /// What the configuration says of the platform: whether this is an ECS instance. None: nothing, the machine is asked.
+    pub says_ecs: Option<bool>,
 }
 
 /// Looks at the live host, or at a directory as an offline root: then nothing outside it is read.
@@ -61,6 +64,12 @@ fn observe(seen: &mut Observations, wanted: &Wanted) {
         seen.sockets = crate::observe::sockets();
         seen.addresses = crate::observe::addresses();
         seen.daemons = crate::observe::daemons(&seen.sockets);
+    }
+    if wanted.metadata {
+        seen.metadata = match metadata::endpoint(&seen.dmi_product, wanted.says_ecs, wanted.metadata_endpoint) {
+            Ok(endpoint) => metadata::metadata(endpoint),
+            Err(why) => Fact::Unknown(why),
+        };
     }
 }
 

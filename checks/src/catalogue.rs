@@ -3,6 +3,7 @@
 use crate::check::Check;
 
 pub mod keys;
+pub mod metadata;
 
 /// Every check, in the order in which reports show them.
 pub static ALL: &[&Check] = &[
@@ -13,6 +14,10 @@ pub static ALL: &[&Check] = &[
     &keys::unrestricted_root::CHECK,
     &keys::options::CHECK,
     &keys::private::CHECK,
+    &metadata::hardened::CHECK,
+    &metadata::readiness::CHECK,
+    &metadata::local_access::CHECK,
+    &metadata::user_data::CHECK,
 ];
 
 /// The check with this id.

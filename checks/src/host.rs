@@ -1,10 +1,13 @@
 //! Everything that the files of a host say, parsed: the facts that checks judge.
 
+use crate::fact::Fact;
 use crate::observation::Observations;
 use crate::snapshot::{Need, Reader, Snapshot};
 
 pub mod accounts;
+pub mod cloud_init;
 pub mod keys;
+pub mod metadata_clients;
 pub mod os;
 pub mod pam;
 pub mod sshd;
@@ -25,6 +28,10 @@ pub struct Host {
     pub keys: keys::Keys,
     /// The sshd instances with their configurations.
     pub sshd: sshd::Sshd,
+    /// What cloud-init is told to do at boot.
+    pub cloud_init: Fact<cloud_init::CloudInit>,
+    /// Programs that ask the metadata service without a token.
+    pub metadata_clients: metadata_clients::MetadataClients,
 }
 
 impl Host {
@@ -40,6 +47,15 @@ impl Host {
         let pam = pam::Pam::read(&reader);
         let sshd = sshd::Sshd::read(&reader, seen);
         let host = Self { os, accounts, pam, sudo, keys, sshd };
+        let host = Self {
+            sudo,
+            os,
+            accounts,
+            keys,
+            sshd,
+            cloud_init: cloud_init::CloudInit::read(&reader),
+            metadata_clients: metadata_clients::MetadataClients::read(&reader),
+        };
         (host, reader.need())
     }
 }

@@ -14,6 +14,10 @@ pub mod sshd_log;
 pub mod sshd_title;
 pub mod sudoers;
 pub mod utmp;
+pub mod secrets;
+pub mod sudoers;
+pub mod user_data;
+pub mod yaml;
 
 /// A line that a parser could not understand, or understood with a caveat.
 #[derive(Clone, Debug, PartialEq, Eq)]

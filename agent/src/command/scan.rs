@@ -14,6 +14,7 @@ use hostward_checks::policy::Policy;
 use super::{LangArg, language, print};
 use crate::exit_code::{Ends, ExitCode};
 use crate::judge::{self, Judged};
+use crate::observe::metadata::Endpoint;
 use crate::report::text::{self, Layout};
 use crate::report::{Frame, HostBlock, InstanceBlock, OsBlock, Report};
 use crate::survey::{Survey, Wanted, survey};
@@ -53,7 +54,7 @@ pub struct Args {
     lang: Option<LangArg>,
     /// Ask the metadata service at this address, wherever this host is [default: http://100.100.100.200, on ECS only]
     #[arg(long, value_name = "URL")]
-    metadata_endpoint: Option<String>,
+    metadata_endpoint: Option<Endpoint>,
 }
 
 /// `--format`.
@@ -86,7 +87,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         network: true,
         metadata: checks.iter().any(|check| matches!(check.area(), "metadata" | "ports" | "keys")),
         logins: true,
-        metadata_endpoint: args.metadata_endpoint.clone(),
+        metadata_endpoint: args.metadata_endpoint,
+        says_ecs: None,
     };
     let _lock = if args.root.is_none() { crate::lock::share(Path::new(crate::lock::PATH))? } else { None };
     let survey = survey(args.root.as_deref(), &wanted)?;

@@ -15,8 +15,22 @@ pub struct Firewall {
     pub default_accepts: Option<bool>,
     /// Ports published by destination NAT (Docker without userland proxy, NodePorts).
     pub published: Vec<Published>,
+    /// Which local users the rules let connect to 100.100.100.200.
+    pub metadata: MetadataUsers,
     /// Where it was read from: `nftables`, `iptables-legacy`.
     pub source: &'static str,
+}
+
+/// Which local users may connect to the metadata service (owner rules of the output hook).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MetadataUsers {
+    /// Not looked at, or the rules say more than hostward models.
+    #[default]
+    Unknown,
+    /// No rule limits them.
+    Everybody,
+    /// Only these user ids; everybody else's packets are dropped or rejected.
+    Only(Vec<u32>),
 }
 
 /// What the rules say of one port.
