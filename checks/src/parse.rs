@@ -10,13 +10,12 @@ pub mod passwd;
 pub mod private_key;
 pub mod procfs;
 pub mod security_conf;
+pub mod secrets;
 pub mod sshd_log;
 pub mod sshd_title;
 pub mod sudoers;
-pub mod utmp;
-pub mod secrets;
-pub mod sudoers;
 pub mod user_data;
+pub mod utmp;
 pub mod yaml;
 
 /// A line that a parser could not understand, or understood with a caveat.
