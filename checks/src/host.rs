@@ -46,11 +46,11 @@ impl Host {
         let sudo = sudo::Sudo::read(&reader, seen);
         let pam = pam::Pam::read(&reader);
         let sshd = sshd::Sshd::read(&reader, seen);
-        let host = Self { os, accounts, pam, sudo, keys, sshd };
         let host = Self {
             sudo,
             os,
             accounts,
+            pam,
             keys,
             sshd,
             cloud_init: cloud_init::CloudInit::read(&reader),
