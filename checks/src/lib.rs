@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod catalogue;
+pub mod candidate;
 pub mod check;
 pub mod crypt;
 pub mod edit;
