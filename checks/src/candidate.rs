@@ -71,11 +71,7 @@ impl Generator {
     pub fn new<'a>(host_words: impl IntoIterator<Item = &'a [u8]>, year: u16) -> Self {
         let mut common = word::of_host(host_words);
         common.extend(word::everywhere());
-        Self {
-            common,
-            shapes: Arc::new(Shapes::new(year)),
-            year,
-        }
+        Self { common, shapes: Arc::new(Shapes::new(year)), year }
     }
 
     /// The candidates for one account: its name, and the GECOS field of passwd(5).
@@ -158,7 +154,5 @@ impl Iterator for Candidates {
 
 /// FNV-1a: enough to tell candidates apart, and the same in every run.
 fn digest(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }

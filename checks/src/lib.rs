@@ -4,8 +4,8 @@
 //! [`policy`], [`check`] · [`catalogue`]. Nothing in here opens a file, spawns, reads a clock or the environment.
 
 pub mod access;
-pub mod catalogue;
 pub mod candidate;
+pub mod catalogue;
 pub mod check;
 pub mod crypt;
 pub mod edit;

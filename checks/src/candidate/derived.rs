@@ -38,8 +38,10 @@ fn climb(first: u8, step: u8, length: usize) -> Vec<u8> {
 
 /// Columns and rows of a keyboard, down, up, and with the shift key held.
 const WALKS: &[&str] = &[
-    "1qaz", "2wsx", "3edc", "4rfv", "5tgb", "6yhn", "7ujm", "zaq1", "xsw2", "cde3", "vfr4", "bgt5", "!QAZ", "@WSX", "#EDC", "$RFV", "%TGB", "ZAQ!", "XSW@", "CDE#", "qwer", "asdf",
-    "zxcv", "QWER", "ASDF", "ZXCV", "qaz", "wsx", "edc", "qwe", "asd", "zxc", "1234", "!@#$", "4321", "rewq", "fdsa", "vcxz", "tyui", "ghjk", "bnm", "poiu", "lkjh", "mnbv",
+    "1qaz", "2wsx", "3edc", "4rfv", "5tgb", "6yhn", "7ujm", "zaq1", "xsw2", "cde3", "vfr4", "bgt5", "!QAZ", "@WSX",
+    "#EDC", "$RFV", "%TGB", "ZAQ!", "XSW@", "CDE#", "qwer", "asdf", "zxcv", "QWER", "ASDF", "ZXCV", "qaz", "wsx",
+    "edc", "qwe", "asd", "zxc", "1234", "!@#$", "4321", "rewq", "fdsa", "vcxz", "tyui", "ghjk", "bnm", "poiu", "lkjh",
+    "mnbv",
 ];
 
 fn walks(tails: &'static [&'static str]) -> impl Iterator<Item = Vec<u8>> + Send {
@@ -48,10 +50,7 @@ fn walks(tails: &'static [&'static str]) -> impl Iterator<Item = Vec<u8>> + Send
 
 fn walk_pairs() -> impl Iterator<Item = Vec<u8>> + Send {
     WALKS.iter().flat_map(|one| {
-        WALKS
-            .iter()
-            .filter(move |other| *other != one)
-            .map(move |other| [one.as_bytes(), other.as_bytes()].concat())
+        WALKS.iter().filter(move |other| *other != one).map(move |other| [one.as_bytes(), other.as_bytes()].concat())
     })
 }
 
@@ -89,16 +88,32 @@ fn years(year: u16) -> impl Iterator<Item = Vec<u8>> + Send {
 
 /// Numbers that everybody knows: a carrier's prefix and a simple rest.
 fn telephones() -> impl Iterator<Item = Vec<u8>> + Send {
-    let known = ["13800138000", "13888888888", "13800000000", "13812345678", "13912345678", "13800138001", "10086", "10010", "95588", "4008000000"];
-    let prefixes = ["138", "139", "136", "137", "135", "150", "151", "158", "159", "186", "188", "189", "130", "131", "133"];
+    let known = [
+        "13800138000",
+        "13888888888",
+        "13800000000",
+        "13812345678",
+        "13912345678",
+        "13800138001",
+        "10086",
+        "10010",
+        "95588",
+        "4008000000",
+    ];
+    let prefixes =
+        ["138", "139", "136", "137", "135", "150", "151", "158", "159", "186", "188", "189", "130", "131", "133"];
     let rests = ["00000000", "11111111", "12345678", "66666666", "88888888", "99999999", "88886666", "00138000"];
-    let made = prefixes.into_iter().flat_map(move |prefix| rests.map(move |rest| format!("{prefix}{rest}").into_bytes()));
+    let made =
+        prefixes.into_iter().flat_map(move |prefix| rests.map(move |rest| format!("{prefix}{rest}").into_bytes()));
     known.into_iter().map(|text| text.as_bytes().to_vec()).chain(made)
 }
 
 /// `520520`, `131413`: love numbers, once and twice and joined.
 fn doubled_words() -> impl Iterator<Item = Vec<u8>> + Send {
-    const LOVE: &[&str] = &["520", "521", "1314", "5201314", "7758521", "584520", "1573", "9420", "3344", "9958", "168", "886", "888", "666"];
+    const LOVE: &[&str] = &[
+        "520", "521", "1314", "5201314", "7758521", "584520", "1573", "9420", "3344", "9958", "168", "886", "888",
+        "666",
+    ];
     LOVE.iter().flat_map(|one| LOVE.iter().map(move |other| [one.as_bytes(), other.as_bytes()].concat()))
 }
 
