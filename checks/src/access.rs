@@ -1,4 +1,5 @@
 //! Who can log in, how, from where, and what it grants: the matrix that every check about logins reads.
+#![allow(dead_code)]
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -6,6 +7,14 @@ use std::path::PathBuf;
 use crate::fact::{Fact, Why};
 use crate::observation::UnixSeconds;
 use crate::sshd::Origin;
+
+mod grant;
+mod pam;
+pub mod region;
+mod rules;
+#[cfg(test)]
+mod testing;
+mod ways;
 
 /// The access matrix of a host.
 #[derive(Clone, Debug, Default)]
@@ -115,7 +124,23 @@ pub struct SourceAccess {
     /// The command that shows the settings: `sshd -T -C …`.
     pub reproduce: String,
     /// What the answer rests on and could not be read: ways may be missing or fail.
-    pub doubts: Vec<Why>,
+    pub doubts: Vec<AccessDoubt>,
+}
+
+/// What makes an answer uncertain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessDoubt {
+    /// The method concerned; None: every one.
+    pub method: Option<Method>,
+    /// Why.
+    pub why: Why,
+}
+
+impl SourceAccess {
+    /// Doubts that could hide or undo a way by one of these methods.
+    pub fn doubts_about(&self, methods: &[Method]) -> impl Iterator<Item = &Why> {
+        self.doubts.iter().filter(|doubt| doubt.method.is_none_or(|m| methods.contains(&m))).map(|doubt| &doubt.why)
+    }
 }
 
 /// A way in.
@@ -125,6 +150,8 @@ pub struct Way {
     pub methods: Vec<Method>,
     /// What it gives.
     pub grants: Grant,
+    /// `SHA256:…` of the keys any one of which serves for its publickey step; empty where it has none.
+    pub keys: Vec<String>,
 }
 
 impl Way {
@@ -157,6 +184,19 @@ pub enum Method {
 }
 
 impl Method {
+    /// The method with sshd's name.
+    pub fn from_word(word: &str) -> Option<Self> {
+        const ALL: [Method; 6] = [
+            Method::None,
+            Method::Publickey,
+            Method::Password,
+            Method::KeyboardInteractive,
+            Method::Hostbased,
+            Method::Gssapi,
+        ];
+        ALL.into_iter().find(|method| method.word() == word)
+    }
+
     /// sshd's name for it.
     pub fn word(self) -> &'static str {
         match self {

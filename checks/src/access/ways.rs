@@ -1,0 +1,198 @@
+//! Which ways succeed: each method's own answer, combined by `AuthenticationMethods` as `auth2.c` does.
+
+use std::collections::BTreeMap;
+
+use super::grant::{KeyTerms, Shell, grant};
+use super::rules::Rules;
+use super::{Grant, Method, Way};
+use crate::fact::Why;
+
+/// Whether one method succeeds for whoever holds the right secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It does.
+    Yes,
+    /// It does not, and why, in words.
+    No(String),
+    /// It may: what that rests on could not be read or understood.
+    Maybe(Why),
+}
+
+/// A key that this sshd takes for this account from this source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UsableKey<'k> {
+    /// `SHA256:…`
+    pub(crate) fingerprint: String,
+    /// What it allows.
+    pub(crate) terms: KeyTerms<'k>,
+}
+
+/// What every method says, `AuthenticationMethods` aside.
+#[derive(Clone, Debug)]
+pub(crate) struct Answers<'k> {
+    pub(crate) of: BTreeMap<Method, Answer>,
+    /// Keys that are taken (whether or not the root rule then lets them through).
+    pub(crate) keys: Vec<UsableKey<'k>>,
+    /// A password must be changed before anything else: only who knows it comes further.
+    pub(crate) must_change: bool,
+    pub(crate) shell: Shell,
+}
+
+/// What came of combining.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Combined {
+    pub(crate) ways: Vec<Way>,
+    pub(crate) refused: Vec<String>,
+    pub(crate) doubts: Vec<Why>,
+}
+
+/// Combines. `root_key` says of a key whether `PermitRootLogin` lets it through (always for other accounts).
+pub(crate) fn combine(
+    rules: &Rules<'_>,
+    answers: &Answers<'_>,
+    root_key: &impl Fn(&UsableKey<'_>) -> bool,
+) -> Combined {
+    let mut out = Combined::default();
+    match &rules.lists {
+        None => {
+            for method in answers.of.keys() {
+                out.add(rules, answers, &[*method], root_key);
+            }
+        }
+        Some(lists) => {
+            let mut whole = 0;
+            for list in lists {
+                let methods: Option<Vec<Method>> = list.iter().map(|step| step.method.filter(|_| step.device)).collect();
+                // A list with a method that is switched off is dropped (`auth2_setup_methods_lists`).
+                let methods = methods.filter(|methods| methods.iter().all(|method| rules.enabled(*method)));
+                let Some(methods) = methods else { continue };
+                whole += 1;
+                out.add(rules, answers, &methods, root_key);
+            }
+            if whole == 0 {
+                out.refuse("AuthenticationMethods names no list whose methods are all enabled".to_owned());
+            }
+        }
+    }
+    out.ways.sort();
+    out.ways.dedup();
+    out
+}
+
+impl Combined {
+    fn refuse(&mut self, why: String) {
+        if !self.refused.contains(&why) {
+            self.refused.push(why);
+        }
+    }
+
+    fn add(
+        &mut self,
+        rules: &Rules<'_>,
+        answers: &Answers<'_>,
+        methods: &[Method],
+        root_key: &impl Fn(&UsableKey<'_>) -> bool,
+    ) {
+        for method in methods {
+            match answers.of.get(method) {
+                Some(Answer::Yes) => {}
+                Some(Answer::Maybe(why)) => {
+                    if !self.doubts.contains(why) {
+                        self.doubts.push(why.clone());
+                    }
+                }
+                Some(Answer::No(why)) => return self.refuse(why.clone()),
+                None => return self.refuse(format!("{} is not enabled", method.word())),
+            }
+        }
+        let steps = methods.iter().filter(|method| **method == Method::Publickey).count();
+        if steps == 0 {
+            let grants = grant(rules, None, answers.shell, answers.must_change);
+            self.ways.push(Way { methods: methods.to_vec(), grants, keys: Vec::new() });
+            return;
+        }
+        let keys: Vec<&UsableKey<'_>> = answers.keys.iter().filter(|key| root_key(key)).collect();
+        if answers.of.get(&Method::Publickey) == Some(&Answer::Yes) && keys.len() < steps {
+            return self.refuse(match keys.len() {
+                0 => "PermitRootLogin refuses the keys".to_owned(),
+                _ => "AuthenticationMethods wants more different keys than there are".to_owned(),
+            });
+        }
+        let password = methods.iter().any(|method| matches!(method, Method::Password | Method::KeyboardInteractive));
+        let mut grants: BTreeMap<Grant, Vec<String>> = BTreeMap::new();
+        for key in &keys {
+            let given = grant(rules, Some(key.terms), answers.shell, answers.must_change);
+            // passwd asks for the old password, which the holder of a key need not know.
+            let given = if answers.must_change && !password { Grant::Nothing } else { given };
+            grants.entry(given).or_default().push(key.fingerprint.clone());
+        }
+        if keys.is_empty() {
+            let given = grant(rules, None, answers.shell, answers.must_change);
+            grants.insert(given, Vec::new());
+        }
+        for (grants, mut keys) in grants {
+            keys.sort();
+            keys.dedup();
+            self.ways.push(Way { methods: methods.to_vec(), grants, keys });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::testing::effective;
+
+    fn key(name: &str, command: Option<&'static [u8]>) -> UsableKey<'static> {
+        UsableKey { fingerprint: name.to_owned(), terms: KeyTerms { command, no_forwarding: false } }
+    }
+
+    fn paths(settings: &[(&'static str, &str)], of: &[(Method, Answer)], keys: Vec<UsableKey<'static>>) -> Vec<String> {
+        let effective = effective(settings);
+        let answers =
+            Answers { of: of.iter().cloned().collect(), keys, must_change: false, shell: Shell::Full };
+        let combined = combine(&Rules::of(&effective), &answers, &|_| true);
+        combined.ways.iter().map(|way| format!("{}={}", way.path(), way.grants.word())).collect()
+    }
+
+    const KEY: (Method, Answer) = (Method::Publickey, Answer::Yes);
+    const PASSWORD: (Method, Answer) = (Method::Password, Answer::Yes);
+
+    #[test]
+    fn openssh_20_authentication_methods_combine() {
+        let one = || vec![key("a", None)];
+        for (value, want) in [
+            ("any", &["publickey=shell", "password=shell"][..]),
+            ("publickey", &["publickey=shell"]),
+            ("publickey,password", &["publickey,password=shell"]),
+            ("password,publickey password", &["password=shell", "password,publickey=shell"]),
+            ("publickey,publickey", &[]),
+            ("hostbased", &[]),
+            ("hostbased publickey", &["publickey=shell"]),
+            ("keyboard-interactive:bsdauth", &[]),
+        ] {
+            assert_eq!(paths(&[("authenticationmethods", value)], &[KEY, PASSWORD], one()), want, "{value}");
+        }
+        let off = [("authenticationmethods", "publickey"), ("pubkeyauthentication", "no")];
+        assert!(paths(&off, &[PASSWORD], Vec::new()).is_empty());
+        let two = vec![key("a", None), key("b", None)];
+        let steps = [("authenticationmethods", "publickey,publickey")];
+        assert_eq!(paths(&steps, &[KEY], two), ["publickey,publickey=shell"]);
+    }
+
+    #[test]
+    fn keys_with_different_terms_are_different_ways() {
+        let keys = vec![key("a", None), key("b", Some(b"exit 1")), key("c", Some(b"/bin/report"))];
+        assert_eq!(paths(&[], &[KEY], keys), ["publickey=shell", "publickey=command", "publickey=forward"]);
+    }
+
+    #[test]
+    fn what_may_succeed_is_a_way_with_a_doubt() {
+        let effective = effective(&[]);
+        let why = Why::Defect("pam_custom.so".to_owned());
+        let of = BTreeMap::from([(Method::Password, Answer::Maybe(why.clone()))]);
+        let answers = Answers { of, keys: Vec::new(), must_change: false, shell: Shell::Full };
+        let combined = combine(&Rules::of(&effective), &answers, &|_| true);
+        assert_eq!((combined.ways.len(), combined.doubts), (1, vec![why]));
+    }
+}
