@@ -6,11 +6,15 @@ use std::path::PathBuf;
 
 use crate::fact::{Fact, Why};
 use crate::observation::UnixSeconds;
-use crate::sshd::Origin;
+use crate::sshd::{Effective, Origin, Refusal};
 
+mod gate;
 mod grant;
+mod keys;
+mod methods;
 mod pam;
 pub mod region;
+mod resolve;
 mod rules;
 #[cfg(test)]
 mod testing;
@@ -36,6 +40,31 @@ pub struct DaemonAccess {
     pub accounts: Vec<AccountAccess>,
     /// What makes answers of this daemon uncertain as a whole (a file that could not be read, an unknown version).
     pub doubts: Vec<Why>,
+    /// The settings outside every Match block, or what sshd refuses in the files.
+    pub global: Result<Effective, Refusal>,
+    /// The settings of the connections looked at, each once; [`SourceAccess::settings`] counts into it.
+    pub effective: Vec<Effective>,
+    /// sshd's path, for commands.
+    pub program: String,
+    /// The daemon's own options, for commands: each with a space in front.
+    pub options: String,
+}
+
+impl DaemonAccess {
+    /// The settings of one account's connection from one class of source.
+    pub fn effective(&self, source: &SourceAccess) -> Option<&Effective> {
+        self.effective.get(source.settings)
+    }
+
+    /// All different settings: those outside every Match block, then those of the connections looked at.
+    pub fn settings(&self) -> impl Iterator<Item = &Effective> {
+        self.global.iter().chain(&self.effective)
+    }
+
+    /// Whether this sshd knows a keyword, in lower case.
+    pub fn knows(&self, keyword: &str) -> bool {
+        self.global.as_ref().is_ok_and(|global| global.setting(keyword).is_some())
+    }
 }
 
 /// One account at one daemon.
@@ -111,6 +140,8 @@ pub struct SourceAccess {
     pub class: SourceClass,
     /// An address in it.
     pub example: IpAddr,
+    /// Which of [`DaemonAccess::effective`] holds.
+    pub settings: usize,
     /// The ways that succeed; empty: no way in.
     pub ways: Vec<Way>,
     /// `SHA256:…` of the keys that would be accepted (alone or as a step).

@@ -1,3 +1,86 @@
 //! What PAM says of a login: the stacks of sshd's service, run on paper.
 
+use std::cell::RefCell;
+
+use crate::fact::Why;
+
+mod modules;
 mod stack;
+
+pub(crate) use modules::{Facility, Module, Scene, can_match};
+pub(crate) use stack::{Control, Entry};
+
+use stack::{Outcomes, run};
+
+/// What a stack says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It succeeds.
+    Yes,
+    /// It fails.
+    No,
+    /// It may do either.
+    Maybe(Why),
+}
+
+/// The stacks of one service.
+#[derive(Clone, Debug)]
+pub(crate) struct Stacks {
+    pub(crate) auth: Result<Vec<Entry<Module>>, Why>,
+    pub(crate) account: Result<Vec<Entry<Module>>, Why>,
+}
+
+/// One account's login through PAM.
+#[derive(Clone, Debug)]
+pub(crate) struct Login<'a> {
+    stacks: &'a Stacks,
+    scene: Scene<'a>,
+}
+
+impl<'a> Login<'a> {
+    pub(crate) fn new(stacks: &'a Stacks, scene: Scene<'a>) -> Self {
+        Self { stacks, scene }
+    }
+
+    /// Whether the authentication stack lets in whoever knows the password.
+    pub(crate) fn auth(&self) -> Verdict {
+        match self.run(&self.stacks.auth, Facility::Auth) {
+            Ok((outcomes, why)) => verdict(outcomes.may_succeed(), outcomes.may_fail(), why),
+            Err(why) => Verdict::Maybe(why),
+        }
+    }
+
+    /// Whether the account stack lets the account in, and whether it may want a new password first.
+    pub(crate) fn account(&self) -> (Verdict, bool) {
+        match self.run(&self.stacks.account, Facility::Account) {
+            Ok((outcomes, why)) => {
+                let change = outcomes.may_want_change();
+                let others = outcomes.0.iter().any(|code| !matches!(code, stack::Code::Success | stack::Code::NewAuthtokReqd));
+                (verdict(outcomes.may_succeed() || change, others, why), change)
+            }
+            Err(why) => (Verdict::Maybe(why), false),
+        }
+    }
+
+    fn run(&self, stack: &Result<Vec<Entry<Module>>, Why>, facility: Facility) -> Result<(Outcomes, Option<Why>), Why> {
+        let stack = stack.as_ref().map_err(Clone::clone)?;
+        let scene = Scene { facility, ..self.scene };
+        let doubt = RefCell::new(None);
+        let outcomes = run(stack, &|module: &Module| {
+            let (codes, why) = modules::answer(module, &scene);
+            if let Some(why) = why {
+                doubt.borrow_mut().get_or_insert(why);
+            }
+            codes
+        });
+        Ok((outcomes, doubt.into_inner()))
+    }
+}
+
+fn verdict(may: bool, may_not: bool, why: Option<Why>) -> Verdict {
+    match (may, may_not) {
+        (true, false) => Verdict::Yes,
+        (false, _) => Verdict::No,
+        (true, true) => Verdict::Maybe(why.unwrap_or(Why::NotAsked("what PAM says is not certain"))),
+    }
+}

@@ -179,6 +179,21 @@ pub fn partition<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Vec<Region>
     regions.into_values().collect()
 }
 
+/// Which of these regions an address lies in: the narrowest block, else the broad class.
+pub(crate) fn holding(regions: &[(&SourceClass, IpAddr)], address: IpAddr) -> Option<usize> {
+    let address = address.to_canonical();
+    let blocks = regions.iter().enumerate().filter_map(|(index, (class, _))| match class {
+        SourceClass::Region(name) => Prefix::parse(name).filter(|p| p.contains(address)).map(|p| (p.len, index)),
+        SourceClass::Exactly(exact) => (*exact == address).then_some((u8::MAX, index)),
+        _ => None,
+    });
+    let narrowest = blocks.filter(|(len, _)| *len > 0).max().map(|(_, index)| index);
+    narrowest.or_else(|| {
+        let class = classify(address);
+        regions.iter().position(|(its, _)| **its == class)
+    })
+}
+
 fn rank(class: &SourceClass, six: bool) -> u8 {
     match class {
         _ if six => 3,

@@ -1,0 +1,404 @@
+//! Puts the matrix together: every sshd, every account, every region of addresses.
+
+use std::net::IpAddr;
+
+use super::gate::{DAY, Gate, Visitor, decision, gate, names_a_host};
+use super::grant::Shell;
+use super::keys::{Asker, Found, find};
+use super::methods::{Inputs, answers};
+use super::pam::{Facility, Login, Scene, Stacks, Verdict};
+use super::region::{Region, holding, partition};
+use super::rules::{RootRule, Rules};
+use super::ways::{Answers, Combined, combine};
+use super::{
+    Access, AccessDoubt, AccountAccess, DaemonAccess, Decision, Grant, Method, SourceAccess, SourceClass, classify,
+};
+use crate::fact::{Fact, Why};
+use crate::host::Host;
+use crate::host::accounts::User;
+use crate::host::sshd::Instance;
+use crate::observation::Observations;
+use crate::parse::access_conf;
+use crate::sshd::{Connection, Effective};
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ask<'a> {
+    user: Option<&'a str>,
+    address: Option<IpAddr>,
+}
+
+impl Access {
+    /// The whole matrix.
+    pub fn resolve(host: &Host, seen: &Observations) -> Self {
+        Self::resolve_for(host, seen, None, None)
+    }
+
+    /// The matrix of one account, or from exactly one address, or both.
+    pub fn resolve_for(host: &Host, seen: &Observations, user: Option<&str>, address: Option<IpAddr>) -> Self {
+        let ask = Ask { user, address: address.map(|address| address.to_canonical()) };
+        Self { daemons: host.sshd.instances.iter().map(|instance| daemon(host, seen, instance, ask)).collect() }
+    }
+}
+
+fn daemon(host: &Host, seen: &Observations, instance: &Instance, ask: Ask<'_>) -> DaemonAccess {
+    let mut daemon = DaemonAccess {
+        config: instance.config.clone(),
+        unit: instance.unit.clone(),
+        listeners: instance.listeners.clone(),
+        accounts: Vec::new(),
+        doubts: instance.doubts.clone(),
+        global: instance.effective(&Connection::default()),
+        effective: Vec::new(),
+        program: crate::check::path_text(instance.program.clone()),
+        options: instance.options_text(),
+    };
+    if let Err(why) = host.accounts.users.why().map_or(Ok(()), Err) {
+        daemon.doubts.push(Why::Failed(format!("/etc/passwd: {why}")));
+    }
+    if daemon.global.is_err() {
+        return daemon;
+    }
+    let plans = plan(host, instance, &mut daemon, ask);
+    let effective = std::mem::take(&mut daemon.effective);
+    let rules: Vec<Rules<'_>> = effective.iter().map(Rules::of).collect();
+    let stacks: Vec<Stacks> = rules.iter().map(|rules| host.pam_stacks(service(rules))).collect();
+    for plan in plans {
+        let mut sources: Vec<SourceAccess> = Vec::new();
+        for (region, settings) in &plan.regions {
+            let (Some(rules), Some(stacks)) = (rules.get(*settings), stacks.get(*settings)) else { continue };
+            let place = Place { host, seen, instance, plan: &plan, region, settings: *settings, rules, stacks };
+            sources.push(place.source(&daemon));
+        }
+        last_used(&mut sources, seen, plan.user);
+        if ask.address.is_none() {
+            fold(&mut sources);
+        }
+        daemon.accounts.push(AccountAccess {
+            user: plan.user.name().text().into_owned(),
+            uid: plan.user.entry.uid,
+            admin: host.is_admin(plan.user),
+            sources,
+        });
+    }
+    daemon.effective = effective;
+    daemon
+}
+
+/// One account: where it may come from, and which settings hold there.
+struct Plan<'h> {
+    user: &'h User,
+    groups: Fact<Vec<String>>,
+    regions: Vec<(Region, usize)>,
+}
+
+/// Cuts the address space for every account and finds the settings that hold in each part, computing equal ones once.
+fn plan<'h>(host: &'h Host, instance: &Instance, daemon: &mut DaemonAccess, ask: Ask<'_>) -> Vec<Plan<'h>> {
+    let mut shared: Vec<String> = instance.address_patterns();
+    if let Fact::Known(lines) = &host.login_files.access_conf {
+        shared.extend(access_conf::patterns(lines));
+    }
+    let common = partition(shared.iter().map(String::as_str));
+    let mut known: Vec<(Vec<bool>, usize)> = Vec::new();
+    let mut plans = Vec::new();
+    let users = host.accounts.list().iter().filter(|user| !user.hidden_name);
+    for user in users.filter(|user| ask.user.is_none_or(|name| user.name() == name)) {
+        let groups = host.accounts.groups_of(user).map(|names| names.iter().map(|n| n.text().into_owned()).collect());
+        let own = own_patterns(host, user);
+        let regions = match ask.address {
+            Some(address) => vec![Region { class: SourceClass::Exactly(address), example: address }],
+            None if own.is_empty() => common.clone(),
+            None => partition(shared.iter().chain(&own).map(String::as_str)),
+        };
+        let mut places = Vec::with_capacity(regions.len());
+        for region in regions {
+            let connection = connection(user, &groups, instance, region.example, daemon);
+            let signature = instance.signature(&connection);
+            let settings = match known.iter().find(|(its, _)| *its == signature) {
+                Some((_, settings)) => *settings,
+                None => {
+                    // A block that sshd refuses only once it holds ends the connection: nobody gets in there.
+                    let effective = instance.effective(&connection).unwrap_or_default();
+                    daemon.effective.push(effective);
+                    known.push((signature, daemon.effective.len() - 1));
+                    daemon.effective.len() - 1
+                }
+            };
+            places.push((region, settings));
+        }
+        plans.push(Plan { user, groups, regions: places });
+    }
+    plans
+}
+
+/// The patterns in `from=` of an account's keys.
+fn own_patterns(host: &Host, user: &User) -> Vec<String> {
+    let Some(keys) = host.keys.of(user.name()) else { return Vec::new() };
+    let lines = keys.files.iter().filter_map(|file| file.content.known()).flat_map(|lines| &lines.keys);
+    let lists = lines.filter_map(|line| line.options().from.as_ref());
+    lists.flat_map(|list| String::from_utf8_lossy(&list.0).split(',').map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+fn connection(
+    user: &User,
+    groups: &Fact<Vec<String>>,
+    instance: &Instance,
+    address: IpAddr,
+    daemon: &DaemonAccess,
+) -> Connection {
+    let listener = daemon.listeners.iter().find(|l| l.is_ipv6() == address.is_ipv6()).or(daemon.listeners.first());
+    let _ = instance;
+    Connection {
+        user: Some(user.name().text().into_owned()),
+        groups: groups.known().cloned().unwrap_or_default(),
+        exists: true,
+        root: user.is_root(),
+        // With UseDNS no the host is the address; with yes it is not known, and patterns on it do not hold.
+        host: Some(address.to_string()),
+        address: Some(address),
+        local_address: listener.map(std::net::SocketAddr::ip).filter(|ip| !ip.is_unspecified()),
+        local_port: listener.map(std::net::SocketAddr::port).or(Some(22)),
+        rdomain: None,
+    }
+}
+
+fn service<'r>(rules: &Rules<'r>) -> &'r str {
+    let name = rules.effective.text("pamservicename");
+    if name.is_empty() { "sshd" } else { name }
+}
+
+/// One account from one region at one daemon.
+struct Place<'a> {
+    host: &'a Host,
+    seen: &'a Observations,
+    instance: &'a Instance,
+    plan: &'a Plan<'a>,
+    region: &'a Region,
+    settings: usize,
+    rules: &'a Rules<'a>,
+    stacks: &'a Stacks,
+}
+
+impl Place<'_> {
+    fn source(&self, daemon: &DaemonAccess) -> SourceAccess {
+        let (host, rules, user) = (self.host, self.rules, self.plan.user);
+        let address = self.region.example;
+        let text = address.to_string();
+        let name = (!rules.effective.yes("usedns")).then_some(text.as_str());
+        let today = self.seen.now.div_euclid(DAY);
+        let visitor = Visitor { user, groups: &self.plan.groups, address, host: name, today };
+        let shell = host.login_files.shells.get(user.shell()).cloned().unwrap_or(Fact::Absent);
+        let gate = gate(rules, &visitor, &shell);
+        let mut source = SourceAccess {
+            class: self.region.class.clone(),
+            example: address,
+            settings: self.settings,
+            ways: Vec::new(),
+            usable_keys: Vec::new(),
+            last_used: None,
+            refused_because: Vec::new(),
+            decided_by: Vec::new(),
+            reproduce: self.reproduce(daemon, &text),
+            doubts: gate.doubts.iter().map(|why| AccessDoubt { method: None, why: why.clone() }).collect(),
+        };
+        if rules.effective.settings.is_empty() {
+            source.refused_because.push("sshd refuses its configuration for such a connection".to_owned());
+            return source;
+        }
+        if let Some(why) = &gate.shut {
+            source.refused_because.push(why.clone());
+            source.decided_by = gate.decided;
+            source.doubts.clear();
+            return source;
+        }
+        let scene = Scene {
+            facility: Facility::Auth,
+            user,
+            groups: &self.plan.groups,
+            address,
+            service: service(rules),
+            today,
+            permit_empty: rules.permit_empty,
+            nologin: &host.accounts.nologin,
+            shells: &host.accounts.shells,
+            files: &host.login_files,
+            first_human: host.first_human(),
+        };
+        let pam = Login::new(self.stacks, scene);
+        let change = match self.account_stage(&pam, &mut source) {
+            Some(change) => change,
+            None => {
+                source.decided_by = self.decided(gate, &Found::default(), &source);
+                return source;
+            }
+        };
+        let asker = Asker {
+            user,
+            keys: host.keys.of(user.name()),
+            files: &host.login_files,
+            address,
+            host: name,
+            now: self.seen.now,
+            release: self.instance.release(),
+        };
+        let found = if rules.publickey { find(rules, &asker) } else { Found::default() };
+        let of = answers(&Inputs { rules, user, found: &found, pam: &pam, keytab: &host.login_files.keytab });
+        let answers = Answers { of, keys: found.keys.clone(), must_change: change, shell: Shell::of(user.shell()) };
+        let forced_only = user.is_root() && rules.root == RootRule::ForcedCommandsOnly;
+        let combined: Combined = combine(rules, &answers, &|key| !forced_only || key.terms.command.is_some());
+        source.usable_keys = found.keys.iter().map(|key| key.fingerprint.clone()).collect();
+        source.usable_keys.sort();
+        self.notes(&mut source, &found, &combined, &answers);
+        source.ways = combined.ways;
+        source.decided_by = self.decided(gate, &found, &source);
+        source
+    }
+
+    /// PAM's account stack, or what sshd looks at in its place. None: shut out; else whether a password must be changed first.
+    fn account_stage(&self, pam: &Login<'_>, source: &mut SourceAccess) -> Option<bool> {
+        if !self.rules.pam {
+            return self.without_pam(source);
+        }
+        let (verdict, change) = pam.account();
+        match verdict {
+            Verdict::Yes => {}
+            Verdict::No => {
+                source.refused_because.push("PAM's account stack refuses the account".to_owned());
+                return None;
+            }
+            Verdict::Maybe(why) => source.doubts.push(AccessDoubt { method: None, why }),
+        }
+        if change {
+            source.refused_because.push("the password must be changed at the next login".to_owned());
+        }
+        Some(change)
+    }
+
+    fn without_pam(&self, source: &mut SourceAccess) -> Option<bool> {
+        match &self.host.accounts.nologin {
+            Fact::Known(files) if !self.plan.user.is_root() && files.iter().any(|file| file.starts_with("/etc")) => {
+                source.refused_because.push("/etc/nologin refuses everybody but root".to_owned());
+                return None;
+            }
+            Fact::Unknown(why) => source.doubts.push(AccessDoubt { method: None, why: why.clone() }),
+            _ => {}
+        }
+        Some(false)
+    }
+
+    fn notes(&self, source: &mut SourceAccess, found: &Found<'_>, combined: &Combined, answers: &Answers<'_>) {
+        let refused = combined.refused.iter().chain(&found.refused);
+        for why in refused {
+            if !source.refused_because.contains(why) {
+                source.refused_because.push(why.clone());
+            }
+        }
+        let mut doubt = |method, why: &Why| {
+            let doubt = AccessDoubt { method, why: why.clone() };
+            if !source.doubts.contains(&doubt) {
+                source.doubts.push(doubt);
+            }
+        };
+        found.doubts.iter().for_each(|why| doubt(Some(Method::Publickey), why));
+        for (method, answer) in &answers.of {
+            if let super::ways::Answer::Maybe(why) = answer {
+                doubt(Some(*method), why);
+            }
+        }
+        // sshd compares with a host name that it would have to look up.
+        if self.rules.effective.yes("usedns") && self.instance.match_hosts().iter().any(|list| names_a_host(list)) {
+            doubt(None, &Why::Failed("a Match Host depends on the client's host name (UseDNS yes)".to_owned()));
+        }
+        if self.rules.chroot.is_some() && combined.ways.iter().any(|way| way.grants == Grant::Shell) {
+            doubt(None, &Why::NotAsked("what the ChrootDirectory holds was not looked at"));
+        }
+    }
+
+    fn decided(&self, gate: Gate, found: &Found<'_>, source: &SourceAccess) -> Vec<Decision> {
+        let rules = self.rules;
+        let mut out = gate.decided;
+        let mut add = |keyword: &'static str| out.extend(decision(rules, keyword, &keyword.to_ascii_lowercase()));
+        add("UsePAM");
+        add("PasswordAuthentication");
+        add("KbdInteractiveAuthentication");
+        add("ChallengeResponseAuthentication");
+        add("PubkeyAuthentication");
+        if self.plan.user.is_root() {
+            add("PermitRootLogin");
+        }
+        if rules.lists.is_some() {
+            add("AuthenticationMethods");
+        }
+        if rules.permit_empty {
+            add("PermitEmptyPasswords");
+        }
+        for (on, keyword) in [(rules.hostbased, "HostbasedAuthentication"), (rules.gssapi, "GSSAPIAuthentication")] {
+            if on {
+                add(keyword);
+            }
+        }
+        if !found.keys.is_empty() || !found.refused.is_empty() {
+            add("AuthorizedKeysFile");
+        }
+        let set = |key: &str| !matches!(rules.effective.text(key), "" | "none");
+        for keyword in ["RevokedKeys", "AuthorizedKeysCommand", "TrustedUserCAKeys", "ForceCommand", "ChrootDirectory"] {
+            if set(&keyword.to_ascii_lowercase()) {
+                add(keyword);
+            }
+        }
+        if !rules.sessions {
+            add("MaxSessions");
+        }
+        if source.ways.iter().any(|way| matches!(way.grants, Grant::Forward | Grant::Nothing)) {
+            add("DisableForwarding");
+            add("AllowTcpForwarding");
+        }
+        out
+    }
+
+    /// `sshd -T -C …` with the daemon's own options: it prints the settings that hold for this connection.
+    fn reproduce(&self, daemon: &DaemonAccess, address: &str) -> String {
+        let user = self.plan.user.name().text();
+        let connection = connection(self.plan.user, &self.plan.groups, self.instance, self.region.example, daemon);
+        let local = connection.local_address.map(|ip| format!(",laddr={ip}")).unwrap_or_default();
+        let port = connection.local_port.unwrap_or(22);
+        let test = format!("user={user},host={address},addr={address}{local},lport={port}");
+        format!("{} -T{} -C {}", daemon.program, daemon.options, quote(&test))
+    }
+}
+
+/// A word as a shell takes it.
+fn quote(word: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"=,.:/_-@%+".contains(&b);
+    if word.bytes().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+fn last_used(sources: &mut [SourceAccess], seen: &Observations, user: &User) {
+    let Fact::Known(logins) = &seen.logins else { return };
+    let name = user.name().text();
+    for login in logins.accepted.iter().filter(|login| login.user == name) {
+        let Some(address) = login.source else { continue };
+        let regions: Vec<(&SourceClass, IpAddr)> = sources.iter().map(|s| (&s.class, s.example)).collect();
+        if let Some(source) = holding(&regions, address).and_then(|index| sources.get_mut(index)) {
+            source.last_used = source.last_used.max(Some(login.at));
+        }
+    }
+}
+
+/// Drops regions whose answer is that of the broad class around them, decided by the same lines.
+fn fold(sources: &mut Vec<SourceAccess>) {
+    let broad: Vec<SourceAccess> =
+        sources.iter().filter(|source| !matches!(source.class, SourceClass::Region(_))).cloned().collect();
+    sources.retain(|source| {
+        let SourceClass::Region(_) = source.class else { return true };
+        let class = classify(source.example);
+        !broad.iter().any(|base| {
+            base.class == class
+                && base.ways == source.ways
+                && base.usable_keys == source.usable_keys
+                && base.doubts == source.doubts
+                && base.decided_by == source.decided_by
+                && (source.last_used.is_none() || source.last_used == base.last_used)
+        })
+    });
+}
