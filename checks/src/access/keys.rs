@@ -121,6 +121,9 @@ enum Fit {
 }
 
 fn fits(rules: &Rules<'_>, asker: &Asker<'_>, line: &KeyLine, revoked: &Revoked<'_>) -> Fit {
+    if let Some(refused) = line.refused {
+        return Fit::No(refused.to_string());
+    }
     let environment = !matches!(rules.effective.text("permituserenvironment"), "" | "no");
     if !line.understood_by(asker.release, environment) {
         return Fit::No(format!("OpenSSH {}.{} does not understand it", asker.release.0, asker.release.1));
@@ -152,9 +155,6 @@ fn fits(rules: &Rules<'_>, asker: &Asker<'_>, line: &KeyLine, revoked: &Revoked<
     if options.cert_authority {
         let authority = line.key.fingerprint();
         return Fit::Doubt(format!("certificates of {authority} are taken"));
-    }
-    if !line.is_plain() {
-        return Fit::No(line.refused.map_or_else(|| "it is no plain key".to_owned(), |refused| refused.to_string()));
     }
     Fit::Yes
 }

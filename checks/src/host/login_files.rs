@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::accounts::Accounts;
 use crate::check::bytes_text;
-use crate::fact::Fact;
+use crate::fact::{Fact, Why};
 use crate::parse::access_conf::{self, AccessLine};
 use crate::parse::authorized_keys::{self, KeyLine};
+use crate::parse::key_blob::PublicKey;
 use crate::parse::revoked_keys::{BrokenList, RevokedKeys};
 use crate::snapshot::{Meta, Reader};
 
@@ -20,6 +21,8 @@ pub struct LoginFiles {
     pub revoked: BTreeMap<PathBuf, Fact<Result<RevokedKeys, BrokenList>>>,
     /// Files that `TrustedUserCAKeys` names.
     pub authorities: BTreeMap<PathBuf, Fact<Vec<KeyLine>>>,
+    /// sshd's host keys, by the path of the private half.
+    pub host_keys: BTreeMap<PathBuf, HostKey>,
     /// `/etc/krb5.keytab`: without it GSSAPI lets nobody in.
     pub keytab: Fact<Meta>,
     /// Lines of pam_access's file.
@@ -28,6 +31,34 @@ pub struct LoginFiles {
     pub time_conf: Fact<bool>,
     /// Files that pam_listfile names, as lines.
     pub lists: BTreeMap<PathBuf, Fact<Vec<String>>>,
+}
+
+/// One host key.
+#[derive(Clone, Debug)]
+pub struct HostKey {
+    /// Owner and mode of the private half, links followed.
+    pub meta: Fact<Meta>,
+    /// The public half: from the `.pub` file beside it.
+    pub public: Fact<PublicKey>,
+}
+
+impl HostKey {
+    fn read(reader: &Reader<'_>, path: &Path) -> Self {
+        let meta = reader.meta(path).map_or_else(|miss| miss.fact(), Fact::Known);
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".pub");
+        let public = match (&meta, reader.fact(Path::new(&beside))) {
+            // What has no private half is no host key.
+            (Fact::Absent, _) => Fact::Absent,
+            (_, Fact::Known(view)) => match authorized_keys::parse(view.bytes).0.into_iter().next() {
+                Some(line) => Fact::Known(line.key),
+                None => Fact::Unknown(Why::Defect("holds no public key".to_owned())),
+            },
+            (_, Fact::Absent) => Fact::Absent,
+            (_, Fact::Unknown(why)) => Fact::Unknown(why),
+        };
+        Self { meta, public }
+    }
 }
 
 impl LoginFiles {
@@ -64,6 +95,13 @@ impl LoginFiles {
                 .map(|path| {
                     let lines = content(&path).map(|view| authorized_keys::parse(view.bytes).0);
                     (path, lines)
+                })
+                .collect(),
+            host_keys: named("hostkey")
+                .into_iter()
+                .map(|path| {
+                    let key = HostKey::read(reader, &path);
+                    (path, key)
                 })
                 .collect(),
             keytab: reader.meta(Path::new("/etc/krb5.keytab")).map_or_else(|miss| miss.fact(), Fact::Known),
