@@ -19,6 +19,7 @@ const AFTER: &str = "Exit codes: 0 clean · 1 findings · 2 undecided · 3 fix r
 enum Command {
     Scan(Box<command::scan::Args>),
     SshdConfig(command::sshd_config::Args),
+    Access(command::access::Args),
     List(command::list::Args),
     Explain(command::explain::Args),
     /// Print the JSON Schema of the report
@@ -31,6 +32,7 @@ impl Cli {
         match &self.command {
             Command::Scan(args) => command::scan::run(args),
             Command::SshdConfig(args) => command::sshd_config::run(args),
+            Command::Access(args) => command::access::run(args),
             Command::List(args) => command::list::run(args),
             Command::Explain(args) => command::explain::run(args),
             Command::Schema => command::schema::run(),

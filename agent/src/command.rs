@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+pub mod access;
 pub mod completions;
 pub mod explain;
 pub mod list;

@@ -8,6 +8,7 @@ use crate::fact::{Fact, Why};
 use crate::observation::UnixSeconds;
 use crate::sshd::{Effective, Origin, Refusal};
 
+mod daemon;
 mod gate;
 mod grant;
 mod keys;

@@ -92,7 +92,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let _lock = if args.root.is_none() { crate::lock::share(Path::new(crate::lock::PATH))? } else { None };
     let survey = survey(args.root.as_deref(), &wanted)?;
-    let access = Access::default();
+    let access = Access::resolve(&survey.host, &survey.seen);
     let input = Input { host: &survey.host, seen: &survey.seen, access: &access, policy: &policy };
     let judged: Vec<Judged> = checks.iter().map(|check| judge::judge(check, verdict(check, &input), &policy)).collect();
     let frame = Frame {

@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 
-use crate::fact::Why;
+use crate::fact::{Fact, Why};
+use crate::host::login_files::{LoginFiles, StackEntry};
 
 mod modules;
 mod stack;
@@ -23,11 +24,39 @@ pub(crate) enum Verdict {
     Maybe(Why),
 }
 
-/// The stacks of one service.
+/// The stacks of one service, ready to run.
 #[derive(Clone, Debug)]
 pub(crate) struct Stacks {
-    pub(crate) auth: Result<Vec<Entry<Module>>, Why>,
-    pub(crate) account: Result<Vec<Entry<Module>>, Why>,
+    auth: Result<Vec<Entry<Module>>, Why>,
+    account: Result<Vec<Entry<Module>>, Why>,
+}
+
+impl Stacks {
+    /// Of a service. Without a file PAM refuses.
+    pub(crate) fn of(files: &LoginFiles, service: &str) -> Self {
+        let unread = Why::NotAsked("the PAM files of this service were not read");
+        let Some(stacks) = files.pam.get(service) else { return Self { auth: Err(unread.clone()), account: Err(unread) } };
+        let made = |fact: &Fact<Vec<StackEntry>>| match fact {
+            Fact::Known(entries) => make(entries),
+            Fact::Absent => Ok(Vec::new()),
+            Fact::Unknown(why) => Err(Why::Failed(format!("PAM: {why}"))),
+        };
+        Self { auth: made(&stacks.auth), account: made(&stacks.account) }
+    }
+}
+
+fn make(entries: &[StackEntry]) -> Result<Vec<Entry<Module>>, Why> {
+    let one = |entry: &StackEntry| match entry {
+        StackEntry::Substack(inner) => make(inner).map(Entry::Substack),
+        StackEntry::Module { control, module, args, may_miss } => match Control::parse(control) {
+            Some(parsed) => {
+                let module = Module { name: module.clone(), args: args.clone(), may_miss: *may_miss };
+                Ok(Entry::Module(parsed, module))
+            }
+            None => Err(Why::Defect(format!("PAM control {control}"))),
+        },
+    };
+    entries.iter().map(one).collect()
 }
 
 /// One account's login through PAM.

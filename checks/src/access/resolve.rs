@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::daemon::{Telling, listeners, options, quote, release};
 use super::gate::{DAY, Gate, Visitor, decision, gate, names_a_host};
 use super::grant::Shell;
 use super::keys::{Asker, Found, find};
@@ -16,10 +17,10 @@ use super::{
 use crate::fact::{Fact, Why};
 use crate::host::Host;
 use crate::host::accounts::User;
-use crate::host::sshd::Instance;
+use crate::host::sshd::{Found as HowFound, Instance};
 use crate::observation::Observations;
 use crate::parse::access_conf;
-use crate::sshd::{Connection, Effective};
+use crate::sshd::Connection;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,16 +43,26 @@ impl Access {
 }
 
 fn daemon(host: &Host, seen: &Observations, instance: &Instance, ask: Ask<'_>) -> DaemonAccess {
+    let global = instance.effective(&Connection::default());
+    let running = match (&instance.found, &seen.daemons) {
+        (HowFound::Running { pid }, Fact::Known(daemons)) => daemons.iter().find(|daemon| daemon.pid == *pid),
+        _ => None,
+    };
+    let listeners = match (running.filter(|daemon| !daemon.listeners.is_empty()), &global) {
+        (Some(daemon), _) => daemon.listeners.clone(),
+        (None, Ok(global)) => listeners(global),
+        (None, Err(_)) => Vec::new(),
+    };
     let mut daemon = DaemonAccess {
-        config: instance.config.clone(),
+        config: instance.config_file().to_path_buf(),
         unit: instance.unit.clone(),
-        listeners: instance.listeners.clone(),
+        listeners,
         accounts: Vec::new(),
-        doubts: instance.doubts.clone(),
-        global: instance.effective(&Connection::default()),
+        doubts: instance.doubts(),
+        global,
         effective: Vec::new(),
         program: crate::check::path_text(instance.program.clone()),
-        options: instance.options_text(),
+        options: options(instance),
     };
     if let Err(why) = host.accounts.users.why().map_or(Ok(()), Err) {
         daemon.doubts.push(Why::Failed(format!("/etc/passwd: {why}")));
@@ -59,15 +70,16 @@ fn daemon(host: &Host, seen: &Observations, instance: &Instance, ask: Ask<'_>) -
     if daemon.global.is_err() {
         return daemon;
     }
-    let plans = plan(host, instance, &mut daemon, ask);
+    let telling = Telling::of(instance);
+    let plans = plan(host, instance, &telling, &mut daemon, ask);
     let effective = std::mem::take(&mut daemon.effective);
     let rules: Vec<Rules<'_>> = effective.iter().map(Rules::of).collect();
-    let stacks: Vec<Stacks> = rules.iter().map(|rules| host.pam_stacks(service(rules))).collect();
+    let stacks: Vec<Stacks> = rules.iter().map(|rules| Stacks::of(&host.login_files, service(rules))).collect();
     for plan in plans {
         let mut sources: Vec<SourceAccess> = Vec::new();
         for (region, settings) in &plan.regions {
             let (Some(rules), Some(stacks)) = (rules.get(*settings), stacks.get(*settings)) else { continue };
-            let place = Place { host, seen, instance, plan: &plan, region, settings: *settings, rules, stacks };
+            let place = Place { host, seen, instance, telling: &telling, plan: &plan, region, settings: *settings, rules, stacks };
             sources.push(place.source(&daemon));
         }
         last_used(&mut sources, seen, plan.user);
@@ -93,8 +105,14 @@ struct Plan<'h> {
 }
 
 /// Cuts the address space for every account and finds the settings that hold in each part, computing equal ones once.
-fn plan<'h>(host: &'h Host, instance: &Instance, daemon: &mut DaemonAccess, ask: Ask<'_>) -> Vec<Plan<'h>> {
-    let mut shared: Vec<String> = instance.address_patterns();
+fn plan<'h>(
+    host: &'h Host,
+    instance: &Instance,
+    telling: &Telling,
+    daemon: &mut DaemonAccess,
+    ask: Ask<'_>,
+) -> Vec<Plan<'h>> {
+    let mut shared: Vec<String> = telling.addresses().to_vec();
     if let Fact::Known(lines) = &host.login_files.access_conf {
         shared.extend(access_conf::patterns(lines));
     }
@@ -112,8 +130,8 @@ fn plan<'h>(host: &'h Host, instance: &Instance, daemon: &mut DaemonAccess, ask:
         };
         let mut places = Vec::with_capacity(regions.len());
         for region in regions {
-            let connection = connection(user, &groups, instance, region.example, daemon);
-            let signature = instance.signature(&connection);
+            let connection = connection(user, &groups, region.example, daemon);
+            let signature = telling.signature(&connection);
             let settings = match known.iter().find(|(its, _)| *its == signature) {
                 Some((_, settings)) => *settings,
                 None => {
@@ -139,15 +157,8 @@ fn own_patterns(host: &Host, user: &User) -> Vec<String> {
     lists.flat_map(|list| String::from_utf8_lossy(&list.0).split(',').map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
-fn connection(
-    user: &User,
-    groups: &Fact<Vec<String>>,
-    instance: &Instance,
-    address: IpAddr,
-    daemon: &DaemonAccess,
-) -> Connection {
+fn connection(user: &User, groups: &Fact<Vec<String>>, address: IpAddr, daemon: &DaemonAccess) -> Connection {
     let listener = daemon.listeners.iter().find(|l| l.is_ipv6() == address.is_ipv6()).or(daemon.listeners.first());
-    let _ = instance;
     Connection {
         user: Some(user.name().text().into_owned()),
         groups: groups.known().cloned().unwrap_or_default(),
@@ -172,6 +183,7 @@ struct Place<'a> {
     host: &'a Host,
     seen: &'a Observations,
     instance: &'a Instance,
+    telling: &'a Telling,
     plan: &'a Plan<'a>,
     region: &'a Region,
     settings: usize,
@@ -239,7 +251,7 @@ impl Place<'_> {
             address,
             host: name,
             now: self.seen.now,
-            release: self.instance.release(),
+            release: release(self.instance),
         };
         let found = if rules.publickey { find(rules, &asker) } else { Found::default() };
         let of = answers(&Inputs { rules, user, found: &found, pam: &pam, keytab: &host.login_files.keytab });
@@ -306,8 +318,11 @@ impl Place<'_> {
             }
         }
         // sshd compares with a host name that it would have to look up.
-        if self.rules.effective.yes("usedns") && self.instance.match_hosts().iter().any(|list| names_a_host(list)) {
+        if self.rules.effective.yes("usedns") && self.telling.hosts().iter().any(|list| names_a_host(list)) {
             doubt(None, &Why::Failed("a Match Host depends on the client's host name (UseDNS yes)".to_owned()));
+        }
+        if self.telling.local_end() {
+            doubt(None, &Why::Failed("a Match LocalAddress depends on the address that is called".to_owned()));
         }
         if self.rules.chroot.is_some() && combined.ways.iter().any(|way| way.grants == Grant::Shell) {
             doubt(None, &Why::NotAsked("what the ChrootDirectory holds was not looked at"));
@@ -359,18 +374,12 @@ impl Place<'_> {
     /// `sshd -T -C …` with the daemon's own options: it prints the settings that hold for this connection.
     fn reproduce(&self, daemon: &DaemonAccess, address: &str) -> String {
         let user = self.plan.user.name().text();
-        let connection = connection(self.plan.user, &self.plan.groups, self.instance, self.region.example, daemon);
+        let connection = connection(self.plan.user, &self.plan.groups, self.region.example, daemon);
         let local = connection.local_address.map(|ip| format!(",laddr={ip}")).unwrap_or_default();
         let port = connection.local_port.unwrap_or(22);
         let test = format!("user={user},host={address},addr={address}{local},lport={port}");
         format!("{} -T{} -C {}", daemon.program, daemon.options, quote(&test))
     }
-}
-
-/// A word as a shell takes it.
-fn quote(word: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"=,.:/_-@%+".contains(&b);
-    if word.bytes().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 fn last_used(sources: &mut [SourceAccess], seen: &Observations, user: &User) {
