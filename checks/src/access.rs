@@ -1,5 +1,4 @@
 //! Who can log in, how, from where, and what it grants: the matrix that every check about logins reads.
-#![allow(dead_code)]
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

@@ -7,6 +7,7 @@ use crate::snapshot::{Need, Reader, Snapshot};
 pub mod accounts;
 pub mod cloud_init;
 pub mod keys;
+pub mod login_files;
 pub mod metadata_clients;
 pub mod os;
 pub mod pam;
@@ -32,6 +33,8 @@ pub struct Host {
     pub cloud_init: Fact<cloud_init::CloudInit>,
     /// Programs that ask the metadata service without a token.
     pub metadata_clients: metadata_clients::MetadataClients,
+    /// What else decides about logins: shells, revoked keys, host keys, files of PAM modules.
+    pub login_files: login_files::LoginFiles,
 }
 
 impl Host {
@@ -41,11 +44,25 @@ impl Host {
         let reader = Reader::new(snapshot);
         let os = os::Os::read(&reader);
         let accounts = accounts::Accounts::read(&reader);
-        let modes = keys::Modes { private_groups: os.is_debian_like().then_some(&accounts) };
-        let keys = keys::Keys::read(&reader, &accounts, &modes, |_| keys::DEFAULT_FILES.map(str::to_owned).to_vec());
-        let sudo = sudo::Sudo::read(&reader, seen);
-        let pam = pam::Pam::read(&reader);
         let sshd = sshd::Sshd::read(&reader, seen);
+        let named = |keyword: &str| -> Vec<String> {
+            sshd.instances.iter().flat_map(|instance| instance.configuration.named(keyword)).collect()
+        };
+        let modes = keys::Modes { private_groups: os.is_debian_like().then_some(&accounts) };
+        let mut files = named("authorizedkeysfile");
+        if files.is_empty() {
+            files.extend(keys::DEFAULT_FILES.map(str::to_owned));
+        }
+        let keys = keys::Keys::read(&reader, &accounts, &modes, |_| files.clone());
+        let sudo = sudo::Sudo::read(&reader, seen);
+        let mut pam = pam::Pam::read(&reader);
+        for name in named("pamservicename").into_iter().filter(|name| !name.is_empty() && !name.contains('/')) {
+            if !pam.services.contains_key(&name) {
+                let service = pam::Service::read(&reader, &name, &mut pam.defects);
+                pam.services.insert(name, service);
+            }
+        }
+        let login_files = login_files::LoginFiles::read(&reader, &accounts, &pam, named);
         let host = Self {
             sudo,
             os,
@@ -53,6 +70,7 @@ impl Host {
             pam,
             keys,
             sshd,
+            login_files,
             cloud_init: cloud_init::CloudInit::read(&reader),
             metadata_clients: metadata_clients::MetadataClients::read(&reader),
         };

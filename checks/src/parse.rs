@@ -3,6 +3,7 @@
 
 pub mod authorized_keys;
 pub mod key_blob;
+pub mod access_conf;
 pub mod login_defs;
 pub mod nsswitch;
 pub mod pam;
@@ -26,3 +27,4 @@ pub struct Defect {
     /// What is wrong, in words, without the line's content (which may be secret).
     pub what: String,
 }
+pub mod revoked_keys;

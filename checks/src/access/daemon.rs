@@ -13,14 +13,23 @@ use super::region::Prefix;
 #[derive(Clone, Debug)]
 pub(crate) struct Telling {
     carved: Carved,
-    networks: Vec<Option<Prefix>>,
+    /// Every word of every Match line, whatever it is tested against, with the network that it is.
+    words: Vec<(String, Option<Prefix>)>,
 }
 
 impl Telling {
     pub(crate) fn of(instance: &Instance) -> Self {
-        let carved = instance.carved();
-        let networks = carved.addresses.iter().map(|pattern| Prefix::parse(pattern)).collect();
-        Self { carved, networks }
+        let mut words: Vec<(String, Option<Prefix>)> = Vec::new();
+        let lines = instance.configuration.criteria();
+        for (_, text) in lines.iter().filter(|(keyword, _)| keyword == "match") {
+            for word in text.split([' ', '\t', ',', '"', '\'', '=']) {
+                let word = word.trim_start_matches('!');
+                if !word.is_empty() && !words.iter().any(|(known, _)| known == word) {
+                    words.push((word.to_owned(), Prefix::parse(word)));
+                }
+            }
+        }
+        Self { carved: instance.carved(), words }
     }
 
     /// The address patterns.
@@ -38,26 +47,28 @@ impl Telling {
         !self.carved.local_addresses.is_empty()
     }
 
-    /// Whether each pattern holds for the connection.
+    /// For each word, whether it holds for the address, the host, the user, a group, and the local end.
     pub(crate) fn signature(&self, connection: &Connection) -> Vec<bool> {
-        let carved = &self.carved;
         let text = connection.address.map(|ip| ip.to_string()).unwrap_or_default();
         let host = connection.host.as_deref().unwrap_or_default().to_ascii_lowercase();
         let user = connection.user.as_deref().unwrap_or_default();
-        let addresses = carved.addresses.iter().zip(&self.networks).map(|(pattern, network)| match network {
-            Some(network) => connection.address.is_some_and(|ip| network.contains(ip)),
-            None => matches(pattern, &text),
-        });
-        let hosts = carved.hosts.iter().map(|pattern| matches(&pattern.to_ascii_lowercase(), &host));
-        let users = carved.users.iter().map(|pattern| matches(pattern, user));
-        let groups = carved.groups.iter().map(|pattern| connection.groups.iter().any(|group| matches(pattern, group)));
-        let ends = carved.local_addresses.iter().map(|pattern| match (Prefix::parse(pattern), connection.local_address) {
+        let local = connection.local_address.map(|ip| ip.to_string()).unwrap_or_default();
+        let port = connection.local_port.map(|port| port.to_string()).unwrap_or_default();
+        let inside = |network: &Option<Prefix>, ip: Option<IpAddr>| match (network, ip) {
             (Some(network), Some(ip)) => network.contains(ip),
-            (None, Some(ip)) => matches(pattern, &ip.to_string()),
-            (_, None) => false,
-        });
-        let ports = carved.local_ports.iter().map(|port| connection.local_port == Some(*port));
-        addresses.chain(hosts).chain(users).chain(groups).chain(ends).chain(ports).collect()
+            _ => false,
+        };
+        let holds = |(word, network): &(String, Option<Prefix>)| {
+            [
+                inside(network, connection.address) || matches(word, &text),
+                matches(&word.to_ascii_lowercase(), &host),
+                matches(word, user),
+                connection.groups.iter().any(|group| matches(word, group)),
+                inside(network, connection.local_address) || matches(word, &local),
+                *word == port,
+            ]
+        };
+        self.words.iter().flat_map(holds).collect()
     }
 }
 

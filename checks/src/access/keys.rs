@@ -90,8 +90,12 @@ fn look<'k>(rules: &Rules<'_>, asker: &Asker<'k>, file: &'k KeyFile, revoked: &R
     }
     if rules.strict_modes {
         match &file.strict {
-            Fact::Known(None) | Fact::Absent => {}
-            Fact::Known(Some(refusal)) => return found.refuse(format!("StrictModes: {refusal}")),
+            Fact::Known(refusals) => {
+                if let Some(refusal) = refusals.first() {
+                    return found.refuse(format!("StrictModes: {refusal}"));
+                }
+            }
+            Fact::Absent => {}
             Fact::Unknown(why) => found.doubt(Why::Failed(format!("{name}: {why}"))),
         }
     }

@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 
 use crate::fact::{Fact, Why};
-use crate::host::login_files::{LoginFiles, StackEntry};
+use crate::host::pam::{self, Pam};
 
 mod modules;
 mod stack;
 
-pub(crate) use modules::{Facility, Module, Scene, can_match};
+pub(crate) use modules::{Facility, Scene, can_match};
+use crate::host::pam::Module;
 pub(crate) use stack::{Control, Entry};
 
 use stack::{Outcomes, run};
@@ -33,10 +34,10 @@ pub(crate) struct Stacks {
 
 impl Stacks {
     /// Of a service. Without a file PAM refuses.
-    pub(crate) fn of(files: &LoginFiles, service: &str) -> Self {
+    pub(crate) fn of(pam: &Pam, service: &str) -> Self {
         let unread = Why::NotAsked("the PAM files of this service were not read");
-        let Some(stacks) = files.pam.get(service) else { return Self { auth: Err(unread.clone()), account: Err(unread) } };
-        let made = |fact: &Fact<Vec<StackEntry>>| match fact {
+        let Some(stacks) = pam.service(service) else { return Self { auth: Err(unread.clone()), account: Err(unread) } };
+        let made = |fact: &Fact<Vec<pam::Entry>>| match fact {
             Fact::Known(entries) => make(entries),
             Fact::Absent => Ok(Vec::new()),
             Fact::Unknown(why) => Err(Why::Failed(format!("PAM: {why}"))),
@@ -45,15 +46,12 @@ impl Stacks {
     }
 }
 
-fn make(entries: &[StackEntry]) -> Result<Vec<Entry<Module>>, Why> {
-    let one = |entry: &StackEntry| match entry {
-        StackEntry::Substack(inner) => make(inner).map(Entry::Substack),
-        StackEntry::Module { control, module, args, may_miss } => match Control::parse(control) {
-            Some(parsed) => {
-                let module = Module { name: module.clone(), args: args.clone(), may_miss: *may_miss };
-                Ok(Entry::Module(parsed, module))
-            }
-            None => Err(Why::Defect(format!("PAM control {control}"))),
+fn make(entries: &[pam::Entry]) -> Result<Vec<Entry<Module>>, Why> {
+    let one = |entry: &pam::Entry| match entry {
+        pam::Entry::Substack(inner) => make(inner).map(Entry::Substack),
+        pam::Entry::Module(module) => match Control::parse(&module.control) {
+            Some(control) => Ok(Entry::Module(control, module.clone())),
+            None => Err(Why::Defect(format!("PAM control {}", module.control))),
         },
     };
     entries.iter().map(one).collect()

@@ -74,7 +74,7 @@ fn daemon(host: &Host, seen: &Observations, instance: &Instance, ask: Ask<'_>) -
     let plans = plan(host, instance, &telling, &mut daemon, ask);
     let effective = std::mem::take(&mut daemon.effective);
     let rules: Vec<Rules<'_>> = effective.iter().map(Rules::of).collect();
-    let stacks: Vec<Stacks> = rules.iter().map(|rules| Stacks::of(&host.login_files, service(rules))).collect();
+    let stacks: Vec<Stacks> = rules.iter().map(|rules| Stacks::of(&host.pam, service(rules))).collect();
     for plan in plans {
         let mut sources: Vec<SourceAccess> = Vec::new();
         for (region, settings) in &plan.regions {
@@ -89,7 +89,7 @@ fn daemon(host: &Host, seen: &Observations, instance: &Instance, ask: Ask<'_>) -
         daemon.accounts.push(AccountAccess {
             user: plan.user.name().text().into_owned(),
             uid: plan.user.entry.uid,
-            admin: host.is_admin(plan.user),
+            admin: host.sudo.is_admin(&host.accounts, plan.user),
             sources,
         });
     }
@@ -178,6 +178,12 @@ fn service<'r>(rules: &Rules<'r>) -> &'r str {
     if name.is_empty() { "sshd" } else { name }
 }
 
+/// `UID_MIN` of login.defs, by which pam_usertype goes.
+fn first_human(host: &Host) -> u32 {
+    let bound = host.accounts.login_defs.known().and_then(|defs| defs.number("UID_MIN"));
+    bound.and_then(|number| u32::try_from(number).ok()).unwrap_or(1000)
+}
+
 /// One account from one region at one daemon.
 struct Place<'a> {
     host: &'a Host,
@@ -234,7 +240,7 @@ impl Place<'_> {
             nologin: &host.accounts.nologin,
             shells: &host.accounts.shells,
             files: &host.login_files,
-            first_human: host.first_human(),
+            first_human: first_human(host),
         };
         let pam = Login::new(self.stacks, scene);
         let change = match self.account_stage(&pam, &mut source) {

@@ -106,18 +106,6 @@ impl<'e> Rules<'e> {
             Method::Gssapi => self.gssapi,
         }
     }
-
-    /// The keyword that decides about a method.
-    pub(crate) fn keyword(method: Method) -> &'static str {
-        match method {
-            Method::None => "PermitEmptyPasswords",
-            Method::Publickey => "PubkeyAuthentication",
-            Method::Password => "PasswordAuthentication",
-            Method::KeyboardInteractive => "KbdInteractiveAuthentication",
-            Method::Hostbased => "HostbasedAuthentication",
-            Method::Gssapi => "GSSAPIAuthentication",
-        }
-    }
 }
 
 /// `AuthenticationMethods`: each word is a list of methods joined by commas, each with an optional device behind a colon.

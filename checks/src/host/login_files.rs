@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::accounts::Accounts;
+use super::pam::Pam;
 use crate::check::bytes_text;
 use crate::fact::{Fact, Why};
 use crate::parse::access_conf::{self, AccessLine};
@@ -12,15 +13,9 @@ use crate::parse::key_blob::PublicKey;
 use crate::parse::revoked_keys::{BrokenList, RevokedKeys};
 use crate::snapshot::{Meta, Reader};
 
-mod stack;
-
-pub use stack::{StackEntry, Stacks};
-
 /// What was read.
 #[derive(Clone, Debug)]
 pub struct LoginFiles {
-    /// PAM's stacks by service: `sshd`, and what `PAMServiceName` names.
-    pub pam: BTreeMap<String, Stacks>,
     /// What stands at each account's shell, by its path, links followed.
     pub shells: BTreeMap<PathBuf, Fact<Meta>>,
     /// Files that `RevokedKeys` names.
@@ -69,23 +64,14 @@ impl HostKey {
 
 impl LoginFiles {
     /// Reads them. `settings` gives every value that the configuration of any sshd holds for a keyword in lower case.
-    pub fn read(reader: &Reader<'_>, accounts: &Accounts, settings: impl Fn(&str) -> Vec<String>) -> Self {
-        let services = settings("pamservicename").into_iter().chain(["sshd".to_owned()]);
-        let pam: BTreeMap<String, Stacks> = services
-            .filter(|name| !name.is_empty() && !name.contains('/'))
-            .map(|name| {
-                let stacks = Stacks::read(reader, &name);
-                (name, stacks)
-            })
-            .collect();
-        let lists = listed(&pam);
+    pub fn read(reader: &Reader<'_>, accounts: &Accounts, pam: &Pam, settings: impl Fn(&str) -> Vec<String>) -> Self {
+        let lists = listed(pam);
         let shells: BTreeSet<&Path> = accounts.list().iter().map(|user| user.shell()).collect();
         let named = |keyword: &str| -> BTreeSet<PathBuf> {
             settings(keyword).into_iter().filter(|word| word.starts_with('/')).map(PathBuf::from).collect()
         };
         let content = |path: &Path| reader.fact(path);
         Self {
-            pam,
             shells: shells
                 .into_iter()
                 .map(|path| {
@@ -126,25 +112,12 @@ impl LoginFiles {
 }
 
 /// The files that pam_listfile names.
-fn listed(pam: &BTreeMap<String, Stacks>) -> BTreeSet<PathBuf> {
-    fn walk(entries: &[StackEntry], out: &mut BTreeSet<PathBuf>) {
-        for entry in entries {
-            match entry {
-                StackEntry::Substack(inner) => walk(inner, out),
-                StackEntry::Module { module, args, .. } if module == "pam_listfile" => {
-                    out.extend(args.iter().filter_map(|arg| arg.strip_prefix("file=")).map(PathBuf::from));
-                }
-                StackEntry::Module { .. } => {}
-            }
-        }
-    }
-    let mut out = BTreeSet::new();
-    for stacks in pam.values() {
-        for entries in [&stacks.auth, &stacks.account].into_iter().filter_map(Fact::known) {
-            walk(entries, &mut out);
-        }
-    }
-    out
+fn listed(pam: &Pam) -> BTreeSet<PathBuf> {
+    let modules = pam.services.values().flat_map(|service| {
+        service.auth_modules().into_iter().chain(service.account_modules()).collect::<Vec<_>>()
+    });
+    let lists = modules.filter(|module| module.name == "pam_listfile");
+    lists.filter_map(|module| module.value("file")).map(PathBuf::from).collect()
 }
 
 /// `access.conf`, then `access.d/*.conf`, as pam_access from 1.5.1 reads them.

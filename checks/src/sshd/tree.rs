@@ -181,6 +181,23 @@ impl Configuration {
 
     /// The text of every Match line and of every list of users, groups and hosts, with the keyword in lower case.
     pub fn criteria(&self) -> Vec<(String, String)> {
+        self.lines_with(&["match", "allowusers", "denyusers", "allowgroups", "denygroups"])
+    }
+
+    /// Every word that some line, active or not, gives to a keyword (in lower case): all that it may hold for anybody.
+    pub fn named(&self, keyword: &str) -> Vec<String> {
+        let lines = self.lines_with(&[keyword]);
+        let mut words: Vec<String> = lines.iter().flat_map(|(_, text)| super::split_words(&self.build, text)).collect();
+        // What the command line sets, and the default.
+        if let Ok(global) = self.resolve(None) {
+            words.extend(global.words(keyword).into_iter().map(str::to_owned));
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        words.retain(|word| seen.insert(word.clone()));
+        words
+    }
+
+    fn lines_with(&self, keywords: &[&str]) -> Vec<(String, String)> {
         let main = self.main.iter();
         let included = self.includes.includes.values().flatten().filter_map(|(_, loaded)| match loaded {
             Loaded::Lines(lines) => Some(lines),
@@ -191,7 +208,7 @@ impl Configuration {
             let mut rest = Some(line.clone());
             let Some(word) = super::lexer::strdelim(&mut rest, true) else { continue };
             let word = String::from_utf8_lossy(&word).to_ascii_lowercase();
-            if ["match", "allowusers", "denyusers", "allowgroups", "denygroups"].contains(&word.as_str()) {
+            if keywords.contains(&word.as_str()) {
                 let text = String::from_utf8_lossy(&rest.unwrap_or_default()).into_owned();
                 out.push((word, text));
             }

@@ -7,18 +7,8 @@ use crate::access::gate::matches;
 use crate::fact::{Fact, Why};
 use crate::host::accounts::User;
 use crate::host::login_files::LoginFiles;
+use crate::host::pam::Module;
 use crate::parse::access_conf::{AccessAsker, granted};
-
-/// One module of a stack.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Module {
-    /// Its name without directory and ending: `pam_unix`.
-    pub(crate) name: String,
-    /// Its arguments.
-    pub(crate) args: Vec<String>,
-    /// Whether a missing module is no error (`-auth`).
-    pub(crate) may_miss: bool,
-}
 
 /// Which question is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +46,8 @@ pub(crate) fn answer(module: &Module, scene: &Scene<'_>) -> (Vec<Code>, Option<W
     let yes_no = |yes| sure(if yes { Code::Success } else { Code::AuthErr });
     let user = scene.user;
     match (module.name.as_str(), scene.facility) {
-        ("pam_deny", _) => sure(Code::AuthErr),
+        // A line that PAM cannot use counts as a module that fails.
+        ("pam_deny" | "", _) => sure(Code::AuthErr),
         ("pam_permit" | "pam_rootok" | "pam_debug", _) => sure(Code::Success),
         ("pam_unix" | "pam_unix_auth" | "pam_pwdb", Auth) => unix_auth(module, scene),
         ("pam_unix" | "pam_unix_acct", Account) => unix_account(scene),
@@ -95,6 +86,7 @@ pub(crate) fn answer(module: &Module, scene: &Scene<'_>) -> (Vec<Code>, Option<W
             let (mut codes, why) = maybe(name, "a module whose answer is not known");
             codes.push(Code::Ignore);
             codes.push(Code::UserUnknown);
+            codes.push(Code::ServiceErr);
             if module.may_miss {
                 codes.push(Code::ModuleUnknown);
             }
