@@ -1,9 +1,9 @@
 //! Parsers: bytes in, typed values with line numbers and defects out. They are total: no input makes them fail, and
 //! a line that cannot be understood never hides the others.
 
+pub mod access_conf;
 pub mod authorized_keys;
 pub mod key_blob;
-pub mod access_conf;
 pub mod login_defs;
 pub mod nsswitch;
 pub mod pam;

@@ -37,8 +37,14 @@ const KINDS: [(&str, &str); 20] = [
     ("loose", "new loose; pw loose; keys loose ~loose \"$KEY\"; chmod 0777 ~loose"),
     ("private", "new private; keys private ~private \"$KEY\"; chmod 0775 ~private"),
     ("devs", "new devs; groupadd -f team; keys devs ~devs \"$KEY\"; chgrp team ~devs; chmod 0775 ~devs"),
-    ("rootfile", "new rootfile; pw rootfile; keys rootfile ~rootfile \"$KEY\"; chown root:root ~rootfile/.ssh/authorized_keys; chmod 600 ~rootfile/.ssh/authorized_keys"),
-    ("linked", "new linked; keys linked ~linked \"$KEY\"; mkdir -p /srv/k; chmod 0777 /srv/k; mv ~linked/.ssh/authorized_keys /srv/k/linked; ln -s /srv/k/linked ~linked/.ssh/authorized_keys"),
+    (
+        "rootfile",
+        "new rootfile; pw rootfile; keys rootfile ~rootfile \"$KEY\"; chown root:root ~rootfile/.ssh/authorized_keys; chmod 600 ~rootfile/.ssh/authorized_keys",
+    ),
+    (
+        "linked",
+        "new linked; keys linked ~linked \"$KEY\"; mkdir -p /srv/k; chmod 0777 /srv/k; mv ~linked/.ssh/authorized_keys /srv/k/linked; ln -s /srv/k/linked ~linked/.ssh/authorized_keys",
+    ),
     ("matched", "new matched; pw matched; keys matched ~matched \"$KEY\""),
     ("two", "new two; pw two; keys two ~two \"$KEY\""),
     ("short", "new short; pw short; keys short ~short \"$KEY\""),
@@ -66,7 +72,9 @@ impl Field {
         let mut keys = BTreeMap::new();
         let mut script = format!("PW='{PASSWORD}'\n{PRELUDE}");
         // No pause after a wrong password.
-        script.push_str("sed -i 's/pam_unix.so nullok\\(_secure\\)\\?/pam_unix.so nullok nodelay/' /etc/pam.d/common-auth\n");
+        script.push_str(
+            "sed -i 's/pam_unix.so nullok\\(_secure\\)\\?/pam_unix.so nullok nodelay/' /etc/pam.d/common-auth\n",
+        );
         for (name, make) in KINDS {
             let (kind, bits) = if name == "short" { ("rsa", Some(1024)) } else { ("ed25519", None) };
             let (file, line) = client.key(name, kind, bits).unwrap();
@@ -85,7 +93,8 @@ impl Field {
 
     /// Makes sshd read these lines; false where it refuses them.
     fn configure(&self, config: &str) -> bool {
-        let quick = if self.version >= (9, 8) { format!("{QUICK_SSHD}PerSourcePenalties no\n") } else { QUICK_SSHD.to_owned() };
+        let quick =
+            if self.version >= (9, 8) { format!("{QUICK_SSHD}PerSourcePenalties no\n") } else { QUICK_SSHD.to_owned() };
         let quick = quick.replace("UseDNS no\n", "");
         let config = format!("{quick}Subsystem sftp /usr/lib/openssh/sftp-server\n{config}");
         let script = format!(
@@ -123,7 +132,11 @@ impl Field {
                 real.forward,
                 real.status,
                 real.stdout,
-                real.log.lines().filter(|line| !line.starts_with("debug1: ") || line.contains("uth")).collect::<Vec<_>>().join("\n")
+                real.log
+                    .lines()
+                    .filter(|line| !line.starts_with("debug1: ") || line.contains("uth"))
+                    .collect::<Vec<_>>()
+                    .join("\n")
             ))
         };
         if !predicted.doubts.is_empty() {
@@ -205,7 +218,14 @@ fn generate(rng: &mut Rng, version: (u32, u32)) -> String {
     if rng.chance(10) {
         out.push_str("PubkeyAuthentication no\n");
     }
-    let lists = ["AllowGroups staff2", "DenyUsers plain", "AllowUsers *@172.31.0.0/24 two", "DenyGroups staff2", "AllowUsers !plain *", "DenyUsers root@203.0.113.*"];
+    let lists = [
+        "AllowGroups staff2",
+        "DenyUsers plain",
+        "AllowUsers *@172.31.0.0/24 two",
+        "DenyGroups staff2",
+        "AllowUsers !plain *",
+        "DenyUsers root@203.0.113.*",
+    ];
     if rng.chance(30) {
         out.push_str(rng.pick(&lists));
         out.push('\n');
@@ -216,16 +236,40 @@ fn generate(rng: &mut Rng, version: (u32, u32)) -> String {
     if rng.chance(15) && version >= (9, 1) {
         out.push_str("RequiredRSASize 2048\n");
     }
-    let steps = ["publickey,password", "publickey", "password publickey", "publickey,password password", "keyboard-interactive publickey,publickey", "any"];
+    let steps = [
+        "publickey,password",
+        "publickey",
+        "password publickey",
+        "publickey,password password",
+        "keyboard-interactive publickey,publickey",
+        "any",
+    ];
     if rng.chance(25) {
         out.push_str(&format!("AuthenticationMethods {}\n", rng.pick(&steps)));
     }
-    let ends = ["DisableForwarding yes", "MaxSessions 0", "AllowTcpForwarding no", "ForceCommand internal-sftp", "ForceCommand exit 3", "PermitTTY no"];
+    let ends = [
+        "DisableForwarding yes",
+        "MaxSessions 0",
+        "AllowTcpForwarding no",
+        "ForceCommand internal-sftp",
+        "ForceCommand exit 3",
+        "PermitTTY no",
+    ];
     if rng.chance(25) {
         out.push_str(rng.pick(&ends));
         out.push('\n');
     }
-    let criteria = ["Address 203.0.113.0/24", "Address 172.31.0.0/24,!172.31.0.9", "User matched", "User two,matched", "Group staff2", "Host 203.*", "User * Address 203.0.113.7", "all", "User root,toor"];
+    let criteria = [
+        "Address 203.0.113.0/24",
+        "Address 172.31.0.0/24,!172.31.0.9",
+        "User matched",
+        "User two,matched",
+        "Group staff2",
+        "Host 203.*",
+        "User * Address 203.0.113.7",
+        "all",
+        "User root,toor",
+    ];
     for _ in 0..rng.below(3) {
         out.push_str(&format!("Match {}\n", rng.pick(&criteria)));
         for _ in 0..=rng.below(2) {
@@ -262,7 +306,12 @@ fn random_logins(suite: &Suite, wanted: usize, seed: u64) -> (usize, usize, Vec<
     let (mut done, mut inside, mut configs, mut differ) = (0, 0, 0, Vec::new());
     while done < wanted {
         let config = generate(&mut rng, field.version);
-        let revoked = ["rm -rf /etc/ssh/revoked", "rm -rf /etc/ssh/revoked; : >/etc/ssh/revoked", "rm -rf /etc/ssh/revoked; cp ~plain/.ssh/authorized_keys /etc/ssh/revoked", "rm -rf /etc/ssh/revoked; mkdir /etc/ssh/revoked"];
+        let revoked = [
+            "rm -rf /etc/ssh/revoked",
+            "rm -rf /etc/ssh/revoked; : >/etc/ssh/revoked",
+            "rm -rf /etc/ssh/revoked; cp ~plain/.ssh/authorized_keys /etc/ssh/revoked",
+            "rm -rf /etc/ssh/revoked; mkdir /etc/ssh/revoked",
+        ];
         field.host.shell(rng.pick(&revoked)).unwrap();
         if !field.configure(&config) {
             continue;
@@ -296,7 +345,12 @@ fn every_login_is_predicted() {
             scope.spawn(move || {
                 for suite in half {
                     let (done, inside, differ) = random_logins(suite, wanted, seed);
-                    assert!(differ.is_empty(), "{} of {done} differ (seed {seed}):\n{}", differ.len(), differ.join("\n\n"));
+                    assert!(
+                        differ.is_empty(),
+                        "{} of {done} differ (seed {seed}):\n{}",
+                        differ.len(),
+                        differ.join("\n\n")
+                    );
                     assert!(inside * 8 > done, "{suite}: only {inside} of {done} got in: the sample says little");
                     results::tested(TEST, suite.name(), format!("{done} logins, {inside} let in, all as predicted"));
                 }
@@ -335,7 +389,13 @@ impl Field {
         for (user, source, with, want) in attempts {
             let with = with(self, user);
             let outcome = self.compare(user, source, &with, config).unwrap_or_else(|difference| panic!("{difference}"));
-            assert_eq!(outcome.authenticated, want.is_some(), "{} {user} {with:?}\n{config}\n{}", self.suite, outcome.log);
+            assert_eq!(
+                outcome.authenticated,
+                want.is_some(),
+                "{} {user} {with:?}\n{config}\n{}",
+                self.suite,
+                outcome.log
+            );
             assert_eq!(outcome.shell, *want == SHELL, "{} {user} {with:?}\n{config}\n{}", self.suite, outcome.log);
         }
     }
@@ -353,17 +413,31 @@ const PUB: &str = PUBLIC_CLIENT;
 #[test]
 fn openssh_18_permit_root_login_is_about_uid_0_by_any_name() {
     on(&["bookworm"], |field| {
-        field.expect("UsePAM yes\nPermitRootLogin no\n", &[("toor", PRIV, key, None), ("toor", PRIV, password, None), ("root", PUB, key, None)]);
+        field.expect(
+            "UsePAM yes\nPermitRootLogin no\n",
+            &[("toor", PRIV, key, None), ("toor", PRIV, password, None), ("root", PUB, key, None)],
+        );
         field.expect(
             "UsePAM yes\nPermitRootLogin prohibit-password\n",
-            &[("toor", PRIV, key, SHELL), ("toor", PRIV, password, None), ("root", PRIV, interactive, None), ("root", PRIV, key, SHELL)],
+            &[
+                ("toor", PRIV, key, SHELL),
+                ("toor", PRIV, password, None),
+                ("root", PRIV, interactive, None),
+                ("root", PRIV, key, SHELL),
+            ],
         );
-        field.expect("UsePAM yes\nPermitRootLogin forced-commands-only\nForceCommand id\n", &[("root", PRIV, key, None)]);
+        field.expect(
+            "UsePAM yes\nPermitRootLogin forced-commands-only\nForceCommand id\n",
+            &[("root", PRIV, key, None)],
+        );
         field.expect(
             "UsePAM yes\nPermitRootLogin prohibit-password\nAuthenticationMethods publickey,password\n",
             &[("root", PRIV, both, None), ("plain", PRIV, both, SHELL)],
         );
-        field.expect("UsePAM no\nPermitRootLogin yes\n", &[("exits", PRIV, key, FORWARD), ("restricted", PRIV, key, NOTHING)]);
+        field.expect(
+            "UsePAM no\nPermitRootLogin yes\n",
+            &[("exits", PRIV, key, FORWARD), ("restricted", PRIV, key, NOTHING)],
+        );
     });
 }
 
@@ -371,19 +445,29 @@ fn openssh_18_permit_root_login_is_about_uid_0_by_any_name() {
 fn openssh_19_keyboard_interactive_takes_passwords_too() {
     on(&["bullseye", "bookworm"], |field| {
         let pam = "UsePAM yes\nPasswordAuthentication no\n";
-        let on = if field.version < (8, 7) { "ChallengeResponseAuthentication yes\n" } else { "KbdInteractiveAuthentication yes\n" };
+        let on = if field.version < (8, 7) {
+            "ChallengeResponseAuthentication yes\n"
+        } else {
+            "KbdInteractiveAuthentication yes\n"
+        };
         field.expect(&format!("{pam}{on}"), &[("plain", PRIV, interactive, SHELL), ("plain", PRIV, password, None)]);
         field.expect("UsePAM no\nPasswordAuthentication no\n", &[("plain", PRIV, interactive, None)]);
         // Before 8.7 ChallengeResponseAuthentication turns it on again.
         let kbd = field.version < (8, 7);
-        field.expect(&format!("{pam}KbdInteractiveAuthentication no\n"), &[("plain", PRIV, interactive, if kbd { SHELL } else { None })]);
+        field.expect(
+            &format!("{pam}KbdInteractiveAuthentication no\n"),
+            &[("plain", PRIV, interactive, if kbd { SHELL } else { None })],
+        );
     });
 }
 
 #[test]
 fn openssh_20_authentication_methods() {
     on(&["bookworm"], |field| {
-        field.expect("UsePAM yes\nAuthenticationMethods publickey\n", &[("plain", PRIV, password, None), ("plain", PRIV, key, SHELL)]);
+        field.expect(
+            "UsePAM yes\nAuthenticationMethods publickey\n",
+            &[("plain", PRIV, password, None), ("plain", PRIV, key, SHELL)],
+        );
         field.expect(
             "UsePAM yes\nAuthenticationMethods publickey,password\n",
             &[("two", PRIV, key, None), ("two", PRIV, password, None), ("two", PRIV, both, SHELL)],
@@ -401,9 +485,15 @@ fn openssh_21_empty_passwords() {
         field.expect("UsePAM no\nPermitEmptyPasswords yes\n", &[("empty", PRIV, password, SHELL)]);
         field.expect("UsePAM no\nPermitEmptyPasswords no\n", &[("empty", PRIV, password, None)]);
         field.expect("UsePAM yes\nPermitEmptyPasswords yes\n", &[("empty", PRIV, interactive, SHELL)]);
-        field.expect("UsePAM yes\nPermitEmptyPasswords yes\nPasswordAuthentication no\n", &[("empty", PRIV, password, None)]);
+        field.expect(
+            "UsePAM yes\nPermitEmptyPasswords yes\nPasswordAuthentication no\n",
+            &[("empty", PRIV, password, None)],
+        );
         field.host.shell("sed -i 's/ nullok//' /etc/pam.d/common-auth").unwrap();
-        field.expect("UsePAM yes\nPermitEmptyPasswords yes\n", &[("empty", PRIV, password, None), ("empty", PRIV, key, SHELL)]);
+        field.expect(
+            "UsePAM yes\nPermitEmptyPasswords yes\n",
+            &[("empty", PRIV, password, None), ("empty", PRIV, key, SHELL)],
+        );
     });
 }
 
@@ -412,11 +502,22 @@ fn openssh_22_locks_and_expiry() {
     on(&["bookworm", "sid"], |field| {
         field.expect(
             "UsePAM no\n",
-            &[("locked", PRIV, key, None), ("starred", PRIV, key, SHELL), ("expired", PRIV, key, None), ("locked", PRIV, password, None)],
+            &[
+                ("locked", PRIV, key, None),
+                ("starred", PRIV, key, SHELL),
+                ("expired", PRIV, key, None),
+                ("locked", PRIV, password, None),
+            ],
         );
         field.expect(
             "UsePAM yes\n",
-            &[("locked", PRIV, key, SHELL), ("starred", PRIV, key, SHELL), ("expired", PRIV, key, None), ("expired", PRIV, password, None), ("locked", PRIV, password, None)],
+            &[
+                ("locked", PRIV, key, SHELL),
+                ("starred", PRIV, key, SHELL),
+                ("expired", PRIV, key, None),
+                ("expired", PRIV, password, None),
+                ("locked", PRIV, password, None),
+            ],
         );
         field.host.shell("chage -M 1 -I 1 -d 2020-01-01 plain").unwrap();
         field.expect("UsePAM yes\n", &[("plain", PRIV, password, None), ("plain", PRIV, key, None)]);
@@ -430,10 +531,19 @@ fn openssh_22_locks_and_expiry() {
 fn openssh_22_pam_access_in_the_account_stack() {
     on(&["bookworm"], |field| {
         let stack = "sed -i '/pam_nologin/a account required pam_access.so' /etc/pam.d/sshd";
-        field.host.shell(&format!("{stack}; printf '+:plain:172.31.0.0/24\\n-:plain two:ALL\\n' >/etc/security/access.conf")).unwrap();
+        field
+            .host
+            .shell(&format!("{stack}; printf '+:plain:172.31.0.0/24\\n-:plain two:ALL\\n' >/etc/security/access.conf"))
+            .unwrap();
         field.expect(
             "UsePAM yes\n",
-            &[("plain", PRIV, key, SHELL), ("plain", PUB, key, None), ("plain", PUB, password, None), ("two", PRIV, interactive, None), ("locked", PUB, key, SHELL)],
+            &[
+                ("plain", PRIV, key, SHELL),
+                ("plain", PUB, key, None),
+                ("plain", PUB, password, None),
+                ("two", PRIV, interactive, None),
+                ("locked", PUB, key, SHELL),
+            ],
         );
         field.expect("UsePAM no\n", &[("plain", PUB, key, SHELL)]);
     });
@@ -444,7 +554,12 @@ fn openssh_23_shells_and_sessions() {
     on(&["bookworm"], |field| {
         field.expect(
             "UsePAM yes\n",
-            &[("noshell", PRIV, key, None), ("noshell", PRIV, password, None), ("nologin", PRIV, key, FORWARD), ("nologin", PRIV, password, FORWARD)],
+            &[
+                ("noshell", PRIV, key, None),
+                ("noshell", PRIV, password, None),
+                ("nologin", PRIV, key, FORWARD),
+                ("nologin", PRIV, password, FORWARD),
+            ],
         );
         field.expect("UsePAM yes\nDisableForwarding yes\n", &[("nologin", PRIV, key, NOTHING)]);
         field.expect("UsePAM yes\nMaxSessions 0\n", &[("plain", PRIV, key, FORWARD)]);
@@ -459,8 +574,14 @@ fn openssh_24_allow_and_deny() {
     on(&["bookworm"], |field| {
         field.expect("UsePAM yes\nAllowGroups staff2\n", &[("plain", PRIV, key, SHELL), ("locked", PRIV, key, None)]);
         field.expect("UsePAM yes\nAllowGroups plain\n", &[("plain", PRIV, key, SHELL)]);
-        field.expect("UsePAM yes\nAllowUsers plain@172.31.0.0/24\n", &[("plain", PRIV, key, SHELL), ("plain", PUB, key, None)]);
-        field.expect("UsePAM yes\nAllowUsers plain\nDenyUsers plain@203.0.113.*\n", &[("plain", PRIV, key, SHELL), ("plain", PUB, key, None)]);
+        field.expect(
+            "UsePAM yes\nAllowUsers plain@172.31.0.0/24\n",
+            &[("plain", PRIV, key, SHELL), ("plain", PUB, key, None)],
+        );
+        field.expect(
+            "UsePAM yes\nAllowUsers plain\nDenyUsers plain@203.0.113.*\n",
+            &[("plain", PRIV, key, SHELL), ("plain", PUB, key, None)],
+        );
         field.expect("UsePAM yes\nAllowUsers plain\nDenyGroups staff2\n", &[("plain", PRIV, key, None)]);
     });
 }
@@ -469,15 +590,24 @@ fn openssh_24_allow_and_deny() {
 fn openssh_25_key_files_are_opened_as_the_user() {
     on(&["bookworm"], |field| {
         let strict = "UsePAM yes\n";
-        field.expect(strict, &[("rootfile", PRIV, key, None), ("fromkey", PRIV, key, SHELL), ("fromkey", PUB, key, None)]);
+        field.expect(
+            strict,
+            &[("rootfile", PRIV, key, None), ("fromkey", PRIV, key, SHELL), ("fromkey", PUB, key, None)],
+        );
         field.expect("UsePAM yes\nStrictModes no\n", &[("rootfile", PRIV, key, None)]);
         field.expect("UsePAM yes\nAuthorizedKeysFile none\n", &[("plain", PRIV, key, None)]);
         let (_, line) = &field.keys["plain"];
         field.host.shell(&format!(
             "mkdir -p /etc/ssh/keys; chmod 755 /etc/ssh/keys; printf 'command=\"exit 5\" %s\\n%s\\n' '{line}' '{line}' >/etc/ssh/keys/plain"
         )).unwrap();
-        field.expect("UsePAM yes\nAuthorizedKeysFile /etc/ssh/keys/%u .ssh/authorized_keys\n", &[("plain", PRIV, key, FORWARD)]);
-        field.expect("UsePAM yes\nAuthorizedKeysFile %h/.ssh/authorized_keys /etc/ssh/keys/%u\n", &[("plain", PRIV, key, SHELL)]);
+        field.expect(
+            "UsePAM yes\nAuthorizedKeysFile /etc/ssh/keys/%u .ssh/authorized_keys\n",
+            &[("plain", PRIV, key, FORWARD)],
+        );
+        field.expect(
+            "UsePAM yes\nAuthorizedKeysFile %h/.ssh/authorized_keys /etc/ssh/keys/%u\n",
+            &[("plain", PRIV, key, SHELL)],
+        );
         field.host.shell(&format!("printf 'from=\"10.0.0.1\" %s\\nexpiry-time=\"20200101\" %s\\nrestrict,command=\"exit 5\" %s\\n' '{line}' '{line}' '{line}' >/etc/ssh/keys/plain")).unwrap();
         field.expect("UsePAM yes\nAuthorizedKeysFile /etc/ssh/keys/%u\n", &[("plain", PRIV, key, NOTHING)]);
     });
@@ -488,9 +618,18 @@ fn openssh_26_strict_modes() {
     on(&["bookworm", "jammy"], |field| {
         field.expect(
             "UsePAM yes\n",
-            &[("loose", PRIV, key, None), ("private", PRIV, key, SHELL), ("devs", PRIV, key, None), ("linked", PRIV, key, None), ("plain", PRIV, key, SHELL)],
+            &[
+                ("loose", PRIV, key, None),
+                ("private", PRIV, key, SHELL),
+                ("devs", PRIV, key, None),
+                ("linked", PRIV, key, None),
+                ("plain", PRIV, key, SHELL),
+            ],
         );
-        field.expect("UsePAM yes\nStrictModes no\n", &[("loose", PRIV, key, SHELL), ("devs", PRIV, key, SHELL), ("linked", PRIV, key, SHELL)]);
+        field.expect(
+            "UsePAM yes\nStrictModes no\n",
+            &[("loose", PRIV, key, SHELL), ("devs", PRIV, key, SHELL), ("linked", PRIV, key, SHELL)],
+        );
         field.host.shell("usermod -aG private plain").unwrap();
         field.expect("UsePAM yes\n", &[("private", PRIV, key, None)]);
     });
@@ -515,19 +654,32 @@ fn openssh_28_keys_that_sshd_refuses() {
     on(&["bookworm", "bullseye"], |field| {
         field.expect("UsePAM yes\n", &[("short", PRIV, key, SHELL)]);
         if field.version >= (9, 1) {
-            field.expect("UsePAM yes\nRequiredRSASize 2048\n", &[("short", PRIV, key, None), ("plain", PRIV, key, SHELL)]);
+            field.expect(
+                "UsePAM yes\nRequiredRSASize 2048\n",
+                &[("short", PRIV, key, None), ("plain", PRIV, key, SHELL)],
+            );
         }
         let word = if field.version >= (8, 5) { "PubkeyAcceptedAlgorithms" } else { "PubkeyAcceptedKeyTypes" };
-        field.expect(&format!("UsePAM yes\n{word} rsa-sha2-256\n"), &[("plain", PRIV, key, None), ("short", PRIV, key, SHELL)]);
-        field.expect(&format!("UsePAM yes\n{word} -rsa*\n"), &[("short", PRIV, key, None), ("plain", PRIV, key, SHELL)]);
+        field.expect(
+            &format!("UsePAM yes\n{word} rsa-sha2-256\n"),
+            &[("plain", PRIV, key, None), ("short", PRIV, key, SHELL)],
+        );
+        field
+            .expect(&format!("UsePAM yes\n{word} -rsa*\n"), &[("short", PRIV, key, None), ("plain", PRIV, key, SHELL)]);
     });
 }
 
 #[test]
 fn openssh_29_refused_connections_and_forced_commands() {
     on(&["trixie"], |field| {
-        field.expect("UsePAM yes\nMatch Address 203.0.113.0/24\nRefuseConnection yes\n", &[("plain", PUB, key, None), ("plain", PRIV, key, SHELL)]);
-        field.expect("UsePAM yes\nForceCommand internal-sftp\n", &[("nologin", PRIV, key, Some(Grant::Sftp)), ("exits", PRIV, key, Some(Grant::Sftp))]);
+        field.expect(
+            "UsePAM yes\nMatch Address 203.0.113.0/24\nRefuseConnection yes\n",
+            &[("plain", PUB, key, None), ("plain", PRIV, key, SHELL)],
+        );
+        field.expect(
+            "UsePAM yes\nForceCommand internal-sftp\n",
+            &[("nologin", PRIV, key, Some(Grant::Sftp)), ("exits", PRIV, key, Some(Grant::Sftp))],
+        );
         field.expect("UsePAM yes\nForceCommand echo no; exit 1\n", &[("plain", PRIV, key, FORWARD)]);
         field.expect("UsePAM yes\nPermitTTY no\n", &[("plain", PRIV, key, SHELL)]);
     });
@@ -542,7 +694,8 @@ fn openssh_30_socket_activation() {
         assert!(field.host.shell("systemctl is-active ssh.socket || true").unwrap().contains("active"));
         field.host.shell("systemctl stop ssh.service").unwrap();
         let with = key(field, "plain");
-        let outcome = field.compare("plain", PRIV, &with, "as shipped").unwrap_or_else(|difference| panic!("{difference}"));
+        let outcome =
+            field.compare("plain", PRIV, &with, "as shipped").unwrap_or_else(|difference| panic!("{difference}"));
         assert!(outcome.shell, "{}", outcome.log);
     });
 }

@@ -7,8 +7,8 @@ use super::rules::Rules;
 use crate::fact::{Fact, Why};
 use crate::host::accounts::User;
 use crate::parse::authorized_keys::SourceList;
-use crate::sshd::{Origin, Value};
 use crate::snapshot::{Kind, Meta};
+use crate::sshd::{Origin, Value};
 
 /// Seconds of a day, as shadow counts them.
 pub(crate) const DAY: i64 = 86_400;
@@ -187,7 +187,8 @@ fn user_matches(pattern: &str, name: &str, visitor: &Visitor<'_>) -> Option<bool
     // Up to 9.x the first `@` parts user and host, later the last one; both are tried.
     let Some((user, host)) = pattern.split_once('@') else { return Some(matches(pattern, name)) };
     let first = matches(user, name).then(|| host_matches(host, visitor));
-    let last = pattern.rsplit_once('@').filter(|(user, _)| matches(user, name)).map(|(_, host)| host_matches(host, visitor));
+    let last =
+        pattern.rsplit_once('@').filter(|(user, _)| matches(user, name)).map(|(_, host)| host_matches(host, visitor));
     match (first, last) {
         (None, None) => Some(false),
         (Some(first), Some(last)) if first == last => first,

@@ -1,7 +1,7 @@
 //! What a way in is good for once sshd has let the client through: `session.c`, `do_child`.
 
-use super::rules::Rules;
 use super::Grant;
+use super::rules::Rules;
 
 /// What of a key or certificate bears on what it grants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,7 +89,11 @@ fn judge(command: &[u8]) -> Forced {
     if statements(text).is_some_and(|all| all.iter().all(|words| only_ends(words))) {
         return Forced::Ends;
     }
-    if base(first) == "sftp-server" && statements(text).is_some_and(|all| all.len() == 1) { Forced::Files } else { Forced::Runs }
+    if base(first) == "sftp-server" && statements(text).is_some_and(|all| all.len() == 1) {
+        Forced::Files
+    } else {
+        Forced::Runs
+    }
 }
 
 fn base(word: &str) -> &str {
@@ -145,7 +149,8 @@ mod tests {
 
     #[test]
     fn a_forced_command_that_only_speaks_and_ends_is_no_way_in() {
-        let cloud = br#"echo 'Please login as the user "ecs-user" rather than the user "root".';echo;sleep 10;exit 142"#;
+        let cloud =
+            br#"echo 'Please login as the user "ecs-user" rather than the user "root".';echo;sleep 10;exit 142"#;
         for (command, want) in [
             (&cloud[..], Forced::Ends),
             (b"exit 1", Forced::Ends),

@@ -108,8 +108,7 @@ fn look<'k>(rules: &Rules<'_>, asker: &Asker<'k>, file: &'k KeyFile, revoked: &R
         match fits(rules, asker, line, revoked) {
             Fit::Yes => {
                 let options = line.options();
-                let terms =
-                    KeyTerms { command: options.command.as_deref(), no_forwarding: !options.port_forwarding };
+                let terms = KeyTerms { command: options.command.as_deref(), no_forwarding: !options.port_forwarding };
                 found.keys.push(UsableKey { fingerprint, terms });
             }
             Fit::No(why) => found.refuse(format!("{name} line {}: {why}", line.line)),
@@ -242,7 +241,9 @@ fn authorities(rules: &Rules<'_>, asker: &Asker<'_>, found: &mut Found<'_>) {
     let Some(file) = words.first().filter(|w| !w.is_empty() && !w.eq_ignore_ascii_case("none")) else { return };
     match asker.files.authorities.get(Path::new(file)) {
         Some(Fact::Known(lines)) if lines.is_empty() => {}
-        Some(Fact::Known(_)) => found.doubt(Why::Failed(format!("certificates of the authorities in {file} are taken"))),
+        Some(Fact::Known(_)) => {
+            found.doubt(Why::Failed(format!("certificates of the authorities in {file} are taken")))
+        }
         // sshd cannot read it either: no certificate is trusted.
         Some(Fact::Absent) => {}
         Some(Fact::Unknown(why)) => found.doubt(Why::Failed(format!("{file}: {why}"))),

@@ -127,6 +127,9 @@ fn checked(inputs: &Inputs<'_, '_>) -> Answer {
 }
 
 fn no_password(user: &User, else_words: &str) -> String {
-    let usable = user.password().known().is_some_and(|p| p.field.is_empty() || p.field.hash().is_some_and(super::pam::can_match));
+    let usable = user
+        .password()
+        .known()
+        .is_some_and(|p| p.field.is_empty() || p.field.hash().is_some_and(super::pam::can_match));
     if usable { else_words.to_owned() } else { "the account has no password".to_owned() }
 }

@@ -8,8 +8,8 @@ use crate::host::pam::{self, Pam};
 mod modules;
 mod stack;
 
-pub(crate) use modules::{Facility, Scene, can_match};
 use crate::host::pam::Module;
+pub(crate) use modules::{Facility, Scene, can_match};
 pub(crate) use stack::{Control, Entry};
 
 use stack::{Outcomes, run};
@@ -36,7 +36,9 @@ impl Stacks {
     /// Of a service. Without a file PAM refuses.
     pub(crate) fn of(pam: &Pam, service: &str) -> Self {
         let unread = Why::NotAsked("the PAM files of this service were not read");
-        let Some(stacks) = pam.service(service) else { return Self { auth: Err(unread.clone()), account: Err(unread) } };
+        let Some(stacks) = pam.service(service) else {
+            return Self { auth: Err(unread.clone()), account: Err(unread) };
+        };
         let made = |fact: &Fact<Vec<pam::Entry>>| match fact {
             Fact::Known(entries) => make(entries),
             Fact::Absent => Ok(Vec::new()),
@@ -82,7 +84,8 @@ impl<'a> Login<'a> {
         match self.run(&self.stacks.account, Facility::Account) {
             Ok((outcomes, why)) => {
                 let change = outcomes.may_want_change();
-                let others = outcomes.0.iter().any(|code| !matches!(code, stack::Code::Success | stack::Code::NewAuthtokReqd));
+                let others =
+                    outcomes.0.iter().any(|code| !matches!(code, stack::Code::Success | stack::Code::NewAuthtokReqd));
                 (verdict(outcomes.may_succeed() || change, others, why), change)
             }
             Err(why) => (Verdict::Maybe(why), false),

@@ -93,7 +93,11 @@ impl Prefix {
 impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = self.address(self.bits);
-        if self.len == if self.six { 128 } else { 32 } { write!(f, "{address}") } else { write!(f, "{address}/{}", self.len) }
+        if self.len == if self.six { 128 } else { 32 } {
+            write!(f, "{address}")
+        } else {
+            write!(f, "{address}/{}", self.len)
+        }
     }
 }
 
@@ -297,7 +301,9 @@ mod tests {
     fn wildcards_cut_too() {
         assert!(has(&names(&["10.0.*"]), "10.0.0.0/16", "10.0.0.1"));
         assert!(names(&["*.5"]).iter().any(|(class, example)| class == "*.5" && example.ends_with(".5")));
-        assert!(names(&["10.1?.0.1"]).iter().any(|(class, example)| class == "10.1?.0.1" && example.starts_with("10.1")));
+        assert!(
+            names(&["10.1?.0.1"]).iter().any(|(class, example)| class == "10.1?.0.1" && example.starts_with("10.1"))
+        );
         assert_eq!(names(&["*", "*.corp", "host"]).iter().filter(|(class, _)| class.contains("corp")).count(), 0);
     }
 
@@ -311,13 +317,18 @@ mod tests {
             }
         }
         let holding = |ip: IpAddr| cuts.iter().filter(|cut| Prefix::parse(cut).unwrap().contains(ip)).count();
-        for probe in ["10.9.9.9", "10.1.9.9", "10.1.2.3", "192.168.1.1", "192.168.200.1", "9.1.1.1", "8.8.8.8", "127.1.1.1"] {
+        for probe in
+            ["10.9.9.9", "10.1.9.9", "10.1.2.3", "192.168.1.1", "192.168.200.1", "9.1.1.1", "8.8.8.8", "127.1.1.1"]
+        {
             let ip: IpAddr = probe.parse().unwrap();
-            assert!(regions.iter().any(|r| holding(r.example) == holding(ip)
-                && cuts.iter().all(|cut| {
-                    let cut = Prefix::parse(cut).unwrap();
-                    cut.contains(ip) == cut.contains(r.example)
-                })), "{probe} has no region that answers as it does");
+            assert!(
+                regions.iter().any(|r| holding(r.example) == holding(ip)
+                    && cuts.iter().all(|cut| {
+                        let cut = Prefix::parse(cut).unwrap();
+                        cut.contains(ip) == cut.contains(r.example)
+                    })),
+                "{probe} has no region that answers as it does"
+            );
         }
     }
 }

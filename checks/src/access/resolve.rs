@@ -79,7 +79,17 @@ fn daemon(host: &Host, seen: &Observations, instance: &Instance, ask: Ask<'_>) -
         let mut sources: Vec<SourceAccess> = Vec::new();
         for (region, settings) in &plan.regions {
             let (Some(rules), Some(stacks)) = (rules.get(*settings), stacks.get(*settings)) else { continue };
-            let place = Place { host, seen, instance, telling: &telling, plan: &plan, region, settings: *settings, rules, stacks };
+            let place = Place {
+                host,
+                seen,
+                instance,
+                telling: &telling,
+                plan: &plan,
+                region,
+                settings: *settings,
+                rules,
+                stacks,
+            };
             sources.push(place.source(&daemon));
         }
         last_used(&mut sources, seen, plan.user);
@@ -362,7 +372,8 @@ impl Place<'_> {
             add("AuthorizedKeysFile");
         }
         let set = |key: &str| !matches!(rules.effective.text(key), "" | "none");
-        for keyword in ["RevokedKeys", "AuthorizedKeysCommand", "TrustedUserCAKeys", "ForceCommand", "ChrootDirectory"] {
+        for keyword in ["RevokedKeys", "AuthorizedKeysCommand", "TrustedUserCAKeys", "ForceCommand", "ChrootDirectory"]
+        {
             if set(&keyword.to_ascii_lowercase()) {
                 add(keyword);
             }

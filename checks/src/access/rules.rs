@@ -59,8 +59,11 @@ impl<'e> Rules<'e> {
     /// Reads them.
     pub(crate) fn of(effective: &'e Effective) -> Self {
         let yes = |keyword| effective.yes(keyword);
-        let set = |keyword| Some(effective.text(keyword)).filter(|text| !text.is_empty() && !text.eq_ignore_ascii_case("none"));
-        let closed = |keyword: &str| effective.words(keyword).first().is_some_and(|word| word.eq_ignore_ascii_case("none"));
+        let set = |keyword| {
+            Some(effective.text(keyword)).filter(|text| !text.is_empty() && !text.eq_ignore_ascii_case("none"))
+        };
+        let closed =
+            |keyword: &str| effective.words(keyword).first().is_some_and(|word| word.eq_ignore_ascii_case("none"));
         let tcp = !effective.text("allowtcpforwarding").eq_ignore_ascii_case("no")
             && !(closed("permitopen") && (closed("permitlisten") || effective.setting("permitlisten").is_none()));
         let streams = !effective.text("allowstreamlocalforwarding").eq_ignore_ascii_case("no");

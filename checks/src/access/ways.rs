@@ -62,7 +62,8 @@ pub(crate) fn combine(
         Some(lists) => {
             let mut whole = 0;
             for list in lists {
-                let methods: Option<Vec<Method>> = list.iter().map(|step| step.method.filter(|_| step.device)).collect();
+                let methods: Option<Vec<Method>> =
+                    list.iter().map(|step| step.method.filter(|_| step.device)).collect();
                 // A list with a method that is switched off is dropped (`auth2_setup_methods_lists`).
                 let methods = methods.filter(|methods| methods.iter().all(|method| rules.enabled(*method)));
                 let Some(methods) = methods else { continue };
@@ -149,8 +150,7 @@ mod tests {
 
     fn paths(settings: &[(&'static str, &str)], of: &[(Method, Answer)], keys: Vec<UsableKey<'static>>) -> Vec<String> {
         let effective = effective(settings);
-        let answers =
-            Answers { of: of.iter().cloned().collect(), keys, must_change: false, shell: Shell::Full };
+        let answers = Answers { of: of.iter().cloned().collect(), keys, must_change: false, shell: Shell::Full };
         let combined = combine(&Rules::of(&effective), &answers, &|_| true);
         combined.ways.iter().map(|way| format!("{}={}", way.path(), way.grants.word())).collect()
     }

@@ -103,19 +103,17 @@ impl LoginFiles {
             keytab: reader.meta(Path::new("/etc/krb5.keytab")).map_or_else(|miss| miss.fact(), Fact::Known),
             access_conf: access(reader),
             time_conf: content(Path::new("/etc/security/time.conf")).map(|view| lines(view.bytes).next().is_some()),
-            lists: lists
-                .iter()
-                .map(|path| (path.clone(), content(path).map(|view| plain_lines(view.bytes))))
-                .collect(),
+            lists: lists.iter().map(|path| (path.clone(), content(path).map(|view| plain_lines(view.bytes)))).collect(),
         }
     }
 }
 
 /// The files that pam_listfile names.
 fn listed(pam: &Pam) -> BTreeSet<PathBuf> {
-    let modules = pam.services.values().flat_map(|service| {
-        service.auth_modules().into_iter().chain(service.account_modules()).collect::<Vec<_>>()
-    });
+    let modules = pam
+        .services
+        .values()
+        .flat_map(|service| service.auth_modules().into_iter().chain(service.account_modules()).collect::<Vec<_>>());
     let lists = modules.filter(|module| module.name == "pam_listfile");
     lists.filter_map(|module| module.value("file")).map(PathBuf::from).collect()
 }
@@ -142,7 +140,10 @@ fn access(reader: &Reader<'_>) -> Fact<Vec<AccessLine>> {
 
 /// Lines that are neither blank nor comments.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty() && !line.starts_with(b"#"))
+    bytes
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
 }
 
 fn plain_lines(bytes: &[u8]) -> Vec<String> {

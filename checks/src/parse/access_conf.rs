@@ -152,12 +152,8 @@ fn origin_matches(word: &str, address: IpAddr) -> Option<bool> {
 fn in_network(address: IpAddr, network: IpAddr, length: u8) -> bool {
     let shift = |width: u32| width.saturating_sub(u32::from(length));
     match (address, network) {
-        (IpAddr::V4(a), IpAddr::V4(n)) => {
-            (a.to_bits() ^ n.to_bits()).checked_shr(shift(32)).unwrap_or(0) == 0
-        }
-        (IpAddr::V6(a), IpAddr::V6(n)) => {
-            (a.to_bits() ^ n.to_bits()).checked_shr(shift(128)).unwrap_or(0) == 0
-        }
+        (IpAddr::V4(a), IpAddr::V4(n)) => (a.to_bits() ^ n.to_bits()).checked_shr(shift(32)).unwrap_or(0) == 0,
+        (IpAddr::V6(a), IpAddr::V6(n)) => (a.to_bits() ^ n.to_bits()).checked_shr(shift(128)).unwrap_or(0) == 0,
         _ => false,
     }
 }
@@ -166,7 +162,10 @@ fn in_network(address: IpAddr, network: IpAddr, length: u8) -> bool {
 pub fn patterns(lines: &[AccessLine]) -> Vec<String> {
     let words = lines.iter().flat_map(|line| &line.origins);
     words
-        .filter(|word| word.bytes().any(|b| b.is_ascii_digit()) && word.bytes().all(|b| b.is_ascii_hexdigit() || b".:/".contains(&b)))
+        .filter(|word| {
+            word.bytes().any(|b| b.is_ascii_digit())
+                && word.bytes().all(|b| b.is_ascii_hexdigit() || b".:/".contains(&b))
+        })
         .map(|word| if word.ends_with('.') { format!("{word}*") } else { word.clone() })
         .collect()
 }

@@ -160,7 +160,8 @@ fn nologin(module: &Module, scene: &Scene<'_>) -> (Vec<Code>, Option<Why>) {
 }
 
 fn access(module: &Module, scene: &Scene<'_>) -> (Vec<Code>, Option<Why>) {
-    let odd = module.args.iter().find(|arg| ["accessfile=", "listsep=", "fieldsep="].iter().any(|o| arg.starts_with(o)));
+    let odd =
+        module.args.iter().find(|arg| ["accessfile=", "listsep=", "fieldsep="].iter().any(|o| arg.starts_with(o)));
     if let Some(odd) = odd {
         return maybe("pam_access", odd);
     }

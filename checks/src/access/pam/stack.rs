@@ -62,9 +62,7 @@ impl Control {
         };
         let (ok, done) = (Action::Ok, Action::Done);
         match text.to_ascii_lowercase().as_str() {
-            "required" => {
-                simple(&[("success", ok), ("new_authtok_reqd", ok), ("ignore", Action::Ignore)], Action::Bad)
-            }
+            "required" => simple(&[("success", ok), ("new_authtok_reqd", ok), ("ignore", Action::Ignore)], Action::Bad),
             "requisite" => {
                 simple(&[("success", ok), ("new_authtok_reqd", ok), ("ignore", Action::Ignore)], Action::Die)
             }
@@ -195,7 +193,8 @@ fn level<M>(stack: &[Entry<M>], start: BTreeSet<State>, answer: &impl Fn(&M) -> 
 /// One module's code in one state: how many entries are skipped (None: the stack ends) and the state after.
 fn step(action: Action, code: Code, (impression, status): State, base: &[State]) -> Vec<(Option<usize>, State)> {
     let positive = || {
-        let open = impression == Impression::Undefined || (impression == Impression::Positive && status == Code::Success);
+        let open =
+            impression == Impression::Undefined || (impression == Impression::Positive && status == Code::Success);
         if open && code != Code::Ignore { (Impression::Positive, code) } else { (impression, status) }
     };
     let negative = || match impression {
