@@ -69,11 +69,9 @@ pub(crate) fn find<'k>(rules: &Rules<'_>, asker: &Asker<'k>) -> Found<'k> {
         }
     }
     authorities(rules, asker, &mut found);
-    for (keyword, key) in [("AuthorizedKeysCommand", "authorizedkeyscommand")] {
-        let command = rules.effective.text(key);
-        if !command.is_empty() && !command.eq_ignore_ascii_case("none") {
-            found.doubt(Why::Failed(format!("{keyword} {command} may hand out keys")));
-        }
+    let command = rules.effective.text("authorizedkeyscommand");
+    if !command.is_empty() && !command.eq_ignore_ascii_case("none") {
+        found.doubt(Why::Failed(format!("AuthorizedKeysCommand {command} may hand out keys")));
     }
     found
 }

@@ -37,10 +37,8 @@ pub(crate) fn answers(inputs: &Inputs<'_, '_>) -> BTreeMap<Method, Answer> {
         of.insert(Method::KeyboardInteractive, answer);
     }
     if rules.hostbased {
-        let answer = root_by(inputs, Method::Hostbased).unwrap_or_else(|| {
-            Answer::Maybe(Why::NotAsked("which client hosts hostbased authentication trusts was not looked at"))
-        });
-        of.insert(Method::Hostbased, answer);
+        let trusts = Why::NotAsked("which client hosts hostbased authentication trusts was not looked at");
+        of.insert(Method::Hostbased, root_by(inputs, Method::Hostbased).unwrap_or(Answer::Maybe(trusts)));
     }
     if rules.gssapi {
         let answer = root_by(inputs, Method::Gssapi).unwrap_or_else(|| match inputs.keytab {

@@ -228,7 +228,7 @@ fn aligned(pattern: &str) -> Option<Prefix> {
 /// An address that an odd wildcard (`*.5`, `10.1?.0.1`, `2001:db8:*`) matches, as close to the given one as octets allow.
 fn instance(pattern: &str, near: IpAddr) -> Option<IpAddr> {
     let IpAddr::V4(near) = near else {
-        return pattern.replace('*', "1").replace('?', "1").parse().ok().filter(|ip: &IpAddr| ip.is_ipv6());
+        return pattern.replace(['*', '?'], "1").parse().ok().filter(|ip: &IpAddr| ip.is_ipv6());
     };
     let parts: Vec<&str> = pattern.split('.').collect();
     let lead = 4usize.checked_sub(parts.len())?;

@@ -66,14 +66,13 @@ pub(crate) fn answer(module: &Module, scene: &Scene<'_>) -> (Vec<Code>, Option<W
             _ => maybe("pam_time", "limits logins to times of day"),
         },
         ("pam_usertype", _) => {
-            let system = user.entry.uid < scene.first_human && !user.is_root();
-            let system = system || (user.is_root() && module.args.iter().any(|arg| arg == "issystem"));
-            let has = |word: &str| module.args.iter().any(|arg| arg == word);
-            yes_no(if has("issystem") { system } else { !system && !(user.is_root() && has("isregular")) })
+            // The overflow uid (nobody) counts as a system user.
+            let system = user.entry.uid < scene.first_human || user.entry.uid == 65534;
+            yes_no(system == module.has("issystem"))
         }
         // They count failures, slow down, remember, or set things up; whoever knows the secret passes.
         ("pam_faillock" | "pam_tally2" | "pam_tally", _) => {
-            sure(if module.args.iter().any(|arg| arg == "authfail") { Code::AuthErr } else { Code::Success })
+            sure(if module.has("authfail") { Code::AuthErr } else { Code::Success })
         }
         ("pam_faildelay" | "pam_sepermit" | "pam_cap" | "pam_env" | "pam_echo" | "pam_warn", _) => sure(Code::Ignore),
         ("pam_motd" | "pam_mail" | "pam_group" | "pam_keyinit" | "pam_gnome_keyring" | "pam_reauthorize", _) => {
