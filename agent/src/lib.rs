@@ -1,14 +1,16 @@
 //! hostward: the binary and everything that touches the machine.
 //!
-//! Layers, lowest first: [`sanitize`], [`exit_code`], [`files`] · [`root`] · [`record`], [`observe`] · [`survey`] ·
+//! Layers, lowest first: [`sanitize`], [`exit_code`], [`files`], [`nearest`] · [`config`] · [`root`] · [`record`], [`observe`] · [`survey`] ·
 //! [`judge`] · [`report`] · [`command`] · [`cli`].
 
 pub mod cli;
 pub mod command;
+pub mod config;
 pub mod exit_code;
 pub mod files;
 pub mod judge;
 pub mod lock;
+pub mod nearest;
 pub mod observe;
 pub mod record;
 pub mod report;

@@ -12,6 +12,10 @@ use crate::observation::socket::Protocol;
 pub struct Policy {
     /// Which checks run.
     pub profile: Profile,
+    /// Checks and areas that run beyond the profile's.
+    pub include: Vec<String>,
+    /// Checks and areas that do not run.
+    pub exclude: Vec<String>,
     /// Severities that differ from the check's own, by check id.
     pub severity: BTreeMap<String, Severity>,
     /// Numbers and their bounds.
@@ -40,6 +44,17 @@ pub struct Policy {
     pub openapi: bool,
     /// Findings that are accepted for now.
     pub waivers: Vec<Waiver>,
+    /// What a resident may fix by itself.
+    pub remediate: Remediate,
+}
+
+/// What a resident may fix by itself; by default nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remediate {
+    /// Ids of checks.
+    pub checks: Vec<String>,
+    /// Minutes of the day, from and to, in the host's time; it may pass midnight. None: any time.
+    pub window: Option<(u16, u16)>,
 }
 
 /// Thresholds; the defaults are Alibaba Cloud's where it gives one.
@@ -106,6 +121,8 @@ pub struct AllowedListener {
     pub process: Option<String>,
     /// The unit.
     pub unit: Option<String>,
+    /// Sources that it may be exposed to, in CIDR. Empty: everybody.
+    pub sources: Vec<String>,
 }
 
 /// A finding accepted until a date, with the reason.
@@ -126,6 +143,8 @@ impl Policy {
     pub fn builtin(profile: Profile) -> Self {
         Self {
             profile,
+            include: Vec::new(),
+            exclude: Vec::new(),
             severity: BTreeMap::new(),
             limits: Limits::default(),
             approved_keys: None,
@@ -140,6 +159,137 @@ impl Policy {
             metadata_users: Vec::new(),
             openapi: false,
             waivers: Vec::new(),
+            remediate: Remediate::default(),
+        }
+    }
+
+    /// Whether a check runs: it is in the profile or included, and not excluded. `area` is the part of its id before the dot.
+    pub fn selects(&self, id: &str, area: &str, in_profile: bool) -> bool {
+        let named = |list: &[String]| list.iter().any(|word| word == id || word == area);
+        (in_profile || named(&self.include)) && !named(&self.exclude)
+    }
+
+    /// The waiver that covers a finding at this moment.
+    pub fn waiver(&self, check: &str, subject: &str, now: UnixSeconds) -> Option<&Waiver> {
+        self.waivers.iter().find(|waiver| {
+            waiver.check == check
+                && waiver.subject.as_deref().is_none_or(|wanted| wanted == subject)
+                && waiver.expires.is_none_or(|end| now < end)
+        })
+    }
+
+    /// The policy as text in one form, whatever files and orders it came from: what its digest is taken over. Every field takes
+    /// part, so that none that is added can be forgotten.
+    pub fn canonical(&self) -> String {
+        let Self {
+            profile,
+            include,
+            exclude,
+            severity,
+            limits,
+            approved_keys,
+            approved_authorities,
+            expected_accounts,
+            sudo_accounts,
+            forwarding_accounts,
+            key_commands,
+            admin_sources,
+            allowed_listeners,
+            stop_exposed_units,
+            metadata_users,
+            openapi,
+            waivers,
+            remediate,
+        } = self;
+        fn sorted<T: Ord>(list: &[T]) -> Vec<&T> {
+            let mut list: Vec<&T> = list.iter().collect();
+            list.sort();
+            list.dedup();
+            list
+        }
+        // Debug escapes control characters and quotes: a line feed in a value starts no line here.
+        let mut listeners: Vec<String> = allowed_listeners.iter().map(|listener| format!("{listener:?}")).collect();
+        let mut waived: Vec<String> = waivers.iter().map(|waiver| format!("{waiver:?}")).collect();
+        listeners.sort();
+        waived.sort();
+        let lines = [
+            "hostward.policy/1".to_owned(),
+            format!("profile {}", profile.word()),
+            format!("include {:?}", sorted(include)),
+            format!("exclude {:?}", sorted(exclude)),
+            format!("severity {severity:?}"),
+            format!("limits {limits:?}"),
+            format!("approved_keys {:?}", approved_keys.as_deref().map(sorted)),
+            format!("approved_authorities {:?}", sorted(approved_authorities)),
+            format!("expected_accounts {:?}", expected_accounts.as_deref().map(sorted)),
+            format!("sudo_accounts {:?}", sorted(sudo_accounts)),
+            format!("forwarding_accounts {:?}", sorted(forwarding_accounts)),
+            format!("key_commands {:?}", sorted(key_commands)),
+            format!("admin_sources {:?}", sorted(admin_sources)),
+            format!("allowed_listeners {listeners:?}"),
+            format!("stop_exposed_units {stop_exposed_units}"),
+            format!("metadata_users {:?}", sorted(metadata_users)),
+            format!("openapi {openapi}"),
+            format!("waivers {waived:?}"),
+            format!("remediate {remediate:?}"),
+        ];
+        lines.join("\n") + "\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiver(check: &str, subject: Option<&str>, expires: Option<i64>) -> Waiver {
+        Waiver { check: check.into(), subject: subject.map(Into::into), reason: "because".into(), expires }
+    }
+
+    #[test]
+    fn a_waiver_covers_its_check_and_subject_until_it_ends() {
+        let mut policy = Policy::builtin(Profile::Enhanced);
+        policy.waivers = vec![waiver("a.b", Some("account:root"), Some(100)), waiver("a.c", None, None)];
+        for (check, subject, now, want) in [
+            ("a.b", "account:root", 99, true),
+            ("a.b", "account:root", 100, false),
+            ("a.b", "account:web", 0, false),
+            ("a.c", "anything", 1 << 40, true),
+            ("a.d", "anything", 0, false),
+        ] {
+            assert_eq!(policy.waiver(check, subject, now).is_some(), want, "{check} {subject} {now}");
+        }
+    }
+
+    #[test]
+    fn the_profile_is_widened_and_narrowed() {
+        let mut policy = Policy::builtin(Profile::Basic);
+        policy.include = vec!["keys".into()];
+        policy.exclude = vec!["keys.weak".into()];
+        for (id, in_profile, want) in [
+            ("keys.shared", false, true),
+            ("keys.weak", true, false),
+            ("sshd.port", false, false),
+            ("sshd.port", true, true),
+        ] {
+            let area = id.split('.').next().unwrap();
+            assert_eq!(policy.selects(id, area, in_profile), want, "{id}");
+        }
+    }
+
+    #[test]
+    fn the_canonical_form_knows_order_and_nothing_else() {
+        let one = Policy { sudo_accounts: vec!["a".into(), "b".into()], ..Policy::builtin(Profile::Basic) };
+        let same = Policy { sudo_accounts: vec!["b".into(), "a".into(), "a".into()], ..one.clone() };
+        assert_eq!(one.canonical(), same.canonical());
+        for other in [
+            Policy { profile: Profile::Image, ..one.clone() },
+            Policy { openapi: true, ..one.clone() },
+            Policy { approved_keys: Some(vec![]), ..one.clone() },
+            Policy { waivers: vec![waiver("a.b", None, None)], ..one.clone() },
+            Policy { sudo_accounts: vec!["a\", \"b".into()], ..one.clone() },
+            Policy { limits: Limits { rsa_bits: 4096, ..Limits::default() }, ..one.clone() },
+        ] {
+            assert_ne!(one.canonical(), other.canonical());
         }
     }
 }

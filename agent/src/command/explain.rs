@@ -27,32 +27,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// The error for an id that no check has, with the nearest one.
 pub fn unknown_check(id: &str) -> String {
-    let nearest = catalogue::ALL.iter().map(|check| check.id).min_by_key(|known| distance(known, id));
+    let nearest = crate::nearest::nearest(id, catalogue::ALL.iter().map(|check| check.id));
     let id = crate::sanitize::brief(id, 80);
     match nearest {
         Some(nearest) => format!("no check is called {id}; did you mean {nearest}? (hostward list shows all)"),
-        None => format!("no check is called {id}"),
+        None => format!("no check is called {id} (hostward list shows all)"),
     }
-}
-
-/// The edit distance between two short words (Levenshtein).
-pub fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(200).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().take(200).enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, y) in row.iter_mut().skip(1).zip(&b) {
-            let best = (diagonal + usize::from(x != *y)).min(*cell + 1).min(left + 1);
-            diagonal = *cell;
-            *cell = best;
-            left = best;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 fn page(check: &Check, lang: Lang) -> String {
@@ -81,18 +61,4 @@ fn page(check: &Check, lang: Lang) -> String {
         out.push_str(&format!("  {}  {}\n", message.id, message.text.get(lang)));
     }
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn distances_are_levenshtein() {
-        for (a, b, want) in
-            [("", "", 0), ("abc", "abc", 0), ("kitten", "sitting", 3), ("", "ab", 2), ("flaw", "lawn", 2)]
-        {
-            assert_eq!(distance(a, b), want, "{a} {b}");
-        }
-    }
 }
