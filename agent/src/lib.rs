@@ -1,8 +1,9 @@
 //! hostward: the binary and everything that touches the machine.
 //!
-//! Layers, lowest first: [`sanitize`], [`exit_code`], [`files`], [`nearest`] · [`config`] · [`root`] · [`record`], [`observe`] · [`survey`] ·
+//! Layers, lowest first: [`sanitize`], [`exit_code`], [`files`], [`nearest`] · [`config`] · [`root`] · [`record`], [`observe`], [`audit`] · [`survey`] ·
 //! [`judge`] · [`report`] · [`command`] · [`cli`].
 
+pub mod audit;
 pub mod cli;
 pub mod command;
 pub mod config;

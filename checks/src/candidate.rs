@@ -62,6 +62,8 @@ pub struct Generator {
     common: Vec<Word>,
     shapes: Arc<Shapes>,
     year: u16,
+    /// Candidates that are the same for all.
+    listed: u64,
 }
 
 impl Generator {
@@ -71,19 +73,30 @@ impl Generator {
     pub fn new<'a>(host_words: impl IntoIterator<Item = &'a [u8]>, year: u16) -> Self {
         let mut common = word::of_host(host_words);
         common.extend(word::everywhere());
-        Self { common, shapes: Arc::new(Shapes::new(year)), year }
+        let listed = (0..=LAST_LEVEL)
+            .map(|level| list::at(level).len() + derived::at(level, year).count())
+            .sum::<usize>() as u64;
+        Self { common, shapes: Arc::new(Shapes::new(year)), year, listed }
     }
 
     /// The candidates for one account: its name, and the GECOS field of passwd(5).
     #[must_use]
     pub fn account(&self, user: &[u8], gecos: &[u8]) -> Candidates {
-        let mut words = word::of_account(user, gecos);
+        self.accounts([(user, gecos)])
+    }
+
+    /// The candidates for accounts that share one hash.
+    #[must_use]
+    pub fn accounts<'a>(&self, accounts: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Candidates {
+        let mut words: Vec<Word> =
+            accounts.into_iter().flat_map(|(user, gecos)| word::of_account(user, gecos)).collect();
         words.extend_from_slice(&self.common);
         word::distinct(&mut words);
         Candidates {
             words: words.into(),
             shapes: Arc::clone(&self.shapes),
             year: self.year,
+            listed: self.listed,
             level: 0,
             of_level: Box::new(std::iter::empty()),
             seen: HashSet::new(),
@@ -96,6 +109,7 @@ pub struct Candidates {
     words: Arc<[Word]>,
     shapes: Arc<Shapes>,
     year: u16,
+    listed: u64,
     /// The level that comes next.
     level: u32,
     of_level: Box<dyn Iterator<Item = Vec<u8>> + Send>,
@@ -110,6 +124,17 @@ impl fmt::Debug for Candidates {
 }
 
 impl Candidates {
+    /// How many there are, counting those that turn out to be repetitions.
+    #[must_use]
+    pub fn at_most(&self) -> u64 {
+        let products: usize = self
+            .words
+            .iter()
+            .flat_map(|word| (0..=LAST_LEVEL.saturating_sub(word.level)).map(|left| self.shapes.at(left).len()))
+            .sum();
+        self.listed + products as u64
+    }
+
     fn level(&self, level: u32) -> Box<dyn Iterator<Item = Vec<u8>> + Send> {
         let words = Arc::clone(&self.words);
         let shapes = Arc::clone(&self.shapes);

@@ -67,6 +67,8 @@ fn none_comes_twice_among_the_first_and_all_runs_are_equal() {
     assert_eq!(once, all("root", "root", &["iZbp1abcdefghijklZ"]));
     let distinct: HashSet<&String> = once.iter().collect();
     assert!(distinct.len() * 100 > once.len() * 85, "{} of {}", distinct.len(), once.len());
+    let at_most = Generator::new([b"iZbp1abcdefghijklZ".as_slice()], 2026).account(b"root", b"root").at_most();
+    assert!((once.len() as u64..once.len() as u64 * 2).contains(&at_most), "{at_most}, {}", once.len());
     assert!((50_000..400_000).contains(&once.len()), "{}", once.len());
 }
 

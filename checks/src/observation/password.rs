@@ -1,5 +1,6 @@
 //! What the password audit found: never a password, only that there is one.
 
+use crate::crypt::{Method, Refusal};
 use crate::fact::Why;
 
 /// The audit of every account that has a password hash.
@@ -7,10 +8,12 @@ use crate::fact::Why;
 pub struct PasswordAudit {
     /// One entry an account, in the order of the passwd file.
     pub accounts: Vec<AccountAudit>,
-    /// Whether it ended because its budget was spent.
+    /// Whether it ended because its budget was spent, or because it was cancelled.
     pub out_of_budget: bool,
-    /// Candidates that were skipped because a line of the word list was too long.
+    /// Lines of the word list that no password can be: too long, or with a zero byte.
     pub skipped_words: u64,
+    /// Why the word list that was asked for could not be read.
+    pub word_list: Option<Why>,
 }
 
 /// The audit of one account.
@@ -18,9 +21,11 @@ pub struct PasswordAudit {
 pub struct AccountAudit {
     /// The account.
     pub user: String,
+    /// The method of its hash, where there is one that is known.
+    pub method: Option<Method>,
     /// Candidates tried.
     pub tried: u64,
-    /// Candidates there were to try.
+    /// Candidates there were to try; where not all were tried, a few of those counted may be repetitions.
     pub of: u64,
     /// What came of it.
     pub outcome: Outcome,
@@ -30,11 +35,39 @@ pub struct AccountAudit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A candidate matched. Which one is not kept.
-    Weak,
-    /// No candidate that was tried matched.
+    Weak(Rank),
+    /// No candidate that was tried matched; see [`AccountAudit::tried`] for how much that says.
     NotFound,
-    /// The hash could not be tried: its method is not known, or it would cost too much.
-    NotTried(Why),
-    /// There is no password to try: locked, `*`, or empty.
-    NoPassword,
+    /// The hash could not be tried.
+    NotTried(NotTried),
+    /// The field is empty: no password is asked for.
+    Empty,
+    /// `!…` or `*…`: no password fits.
+    Locked,
+    /// Text that crypt(3) never answers with: no password fits.
+    Unusable,
+}
+
+/// How easily the password is guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// Among the first thousand candidates: hours for an attacker who is slowed down, seconds for one who is not.
+    First1000,
+    /// Further down our own candidates.
+    Guessable,
+    /// On the word list that was given.
+    WordList,
+}
+
+/// Why a hash was not tried: the verdict is unknown, never passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotTried {
+    /// Its method is not known.
+    Unrecognised,
+    /// One guess costs too much.
+    TooCostly(Refusal),
+    /// The memory for one guess was not to be had.
+    OutOfMemory,
+    /// The budget was spent before its turn came.
+    OutOfBudget,
 }

@@ -1,0 +1,187 @@
+//! The password audit: tries candidates against the hashes of shadow(5) within a budget, and forgets what it found.
+//!
+//! Accounts with the same hash are one task. Every task gets the same share of the CPU, each going down its own ranked
+//! candidates, so that the likeliest passwords of all accounts come first, a cheap hash is soon done, and a dear one starves
+//! nobody. What is found is kept nowhere: a match ends a task with a [`Rank`].
+
+mod budget;
+mod guard;
+mod schedule;
+mod word_list;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use hostward_checks::candidate::Generator;
+use hostward_checks::crypt::{Crypt, Hash, Limits, Method};
+use hostward_checks::observation::password::{AccountAudit, NotTried, Outcome, PasswordAudit, Rank};
+
+use budget::Budget;
+use schedule::{Schedule, Task};
+use word_list::WordList;
+
+/// One account to audit.
+#[derive(Clone)]
+pub struct Account {
+    /// Its name, as the report shows it.
+    pub user: String,
+    /// The GECOS field of passwd(5).
+    pub gecos: Vec<u8>,
+    /// The password field of shadow(5) or passwd(5).
+    pub password: Vec<u8>,
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Account").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// What to audit, and how much it may cost.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// In the order of the report.
+    pub accounts: Vec<Account>,
+    /// Names of the host, its organisation and its products, out of which passwords are made.
+    pub host_words: Vec<Vec<u8>>,
+    /// The present year.
+    pub year: u16,
+    /// A file of words, one a line, tried after our own candidates. A regular file of any size.
+    pub word_list: Option<PathBuf>,
+    /// CPU time of all threads together; `None`: until everything was tried.
+    pub cpu: Option<Duration>,
+    /// Time on the clock.
+    pub wall: Option<Duration>,
+    /// What one guess may cost.
+    pub limits: Limits,
+    /// Threads: all cores where a person waits, else one.
+    pub threads: NonZeroUsize,
+    /// Whether to run only when nobody else wants the CPU (SCHED_IDLE).
+    pub idle: bool,
+    /// Set from elsewhere to end the audit at the next guess.
+    pub cancel: &'a AtomicBool,
+}
+
+/// Told how far the audit is; called from its threads, some fifty times a second.
+pub trait Progress: Sync {
+    /// `tried` of `of` guesses are made, over all accounts.
+    fn advance(&self, tried: u64, of: u64);
+}
+
+/// Nobody looks.
+impl Progress for () {
+    fn advance(&self, _: u64, _: u64) {}
+}
+
+/// The year of a Unix time, for [`Request::year`].
+#[must_use]
+pub fn year_of(seconds: i64) -> u16 {
+    let year = jiff::Timestamp::from_second(seconds).map(|now| now.to_zoned(jiff::tz::TimeZone::UTC).year());
+    year.ok().and_then(|year| u16::try_from(year).ok()).unwrap_or(2026)
+}
+
+/// Audits the accounts of `request`. While it runs, the process leaves no core dump.
+#[must_use]
+pub fn run(request: &Request<'_>, progress: &dyn Progress) -> PasswordAudit {
+    let _no_core = guard::NoCoreDump::new();
+    let budget = Budget::new(request.cpu, request.wall, request.cancel);
+    let mut audit = PasswordAudit::default();
+    let words = match request.word_list.as_deref().map(|path| WordList::open(path, &budget)) {
+        Some(Ok(words)) => {
+            audit.skipped_words = words.skipped;
+            Some(words)
+        }
+        Some(Err(why)) => {
+            audit.word_list = Some(why);
+            None
+        }
+        None => None,
+    };
+    let generator = Generator::new(request.host_words.iter().map(Vec::as_slice), request.year);
+    let mut tasks = Vec::new();
+    let mut task_of: HashMap<&[u8], usize> = HashMap::new();
+    let plans: Vec<Plan> = request
+        .accounts
+        .iter()
+        .map(|account| match Hash::parse(&account.password) {
+            Hash::Empty => Plan::Known(None, Outcome::Empty),
+            Hash::Locked => Plan::Known(None, Outcome::Locked),
+            Hash::Unusable => Plan::Known(None, Outcome::Unusable),
+            Hash::Unrecognised => Plan::Known(None, Outcome::NotTried(NotTried::Unrecognised)),
+            Hash::Known(hash) => {
+                if let Some(&task) = task_of.get(account.password.as_slice()) {
+                    return Plan::Task(hash.method(), task);
+                }
+                let plan = plan(hash, account, request, &generator, words.as_ref(), &mut tasks);
+                if let Plan::Task(_, task) = plan {
+                    task_of.insert(&account.password, task);
+                }
+                plan
+            }
+        })
+        .collect();
+    let schedule = Mutex::new(Schedule::new(tasks));
+    schedule::run(&schedule, &budget, request.threads, request.idle, progress);
+    let schedule = schedule.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    audit.out_of_budget = schedule.unfinished();
+    audit.accounts =
+        request.accounts.iter().zip(plans).map(|(account, plan)| report(account, plan, &schedule)).collect();
+    audit
+}
+
+/// What is done with an account.
+enum Plan {
+    /// Decided without a guess.
+    Known(Option<Method>, Outcome),
+    /// A task decides.
+    Task(Method, usize),
+}
+
+fn plan(
+    hash: Crypt,
+    account: &Account,
+    request: &Request<'_>,
+    generator: &Generator,
+    words: Option<&WordList>,
+    tasks: &mut Vec<Task>,
+) -> Plan {
+    let method = hash.method();
+    match hash.verifier(&request.limits) {
+        Err(refusal) => Plan::Known(Some(method), Outcome::NotTried(NotTried::TooCostly(refusal))),
+        Ok(verifier) => {
+            let sharing = request.accounts.iter().filter(|other| other.password == account.password);
+            let candidates = generator.accounts(sharing.map(|other| (other.user.as_bytes(), other.gecos.as_slice())));
+            tasks.push(Task::new(verifier, candidates, words.map(WordList::reader)));
+            Plan::Task(method, tasks.len() - 1)
+        }
+    }
+}
+
+fn report(account: &Account, plan: Plan, schedule: &Schedule) -> AccountAudit {
+    let (method, tried, of, outcome) = match plan {
+        Plan::Known(method, outcome) => (method, 0, 0, outcome),
+        Plan::Task(method, task) => {
+            let (tried, of, outcome) = schedule.result(task);
+            (Some(method), tried, of, outcome)
+        }
+    };
+    AccountAudit { user: account.user.clone(), method, tried, of, outcome }
+}
+
+/// Candidates of the first class of [`Rank`].
+const FIRST: u64 = 1000;
+
+fn rank(at: u64, from_word_list: bool) -> Rank {
+    match at {
+        _ if from_word_list => Rank::WordList,
+        0..FIRST => Rank::First1000,
+        _ => Rank::Guessable,
+    }
+}
