@@ -1,6 +1,7 @@
 //! What is seen of the running host that is not a file: sockets and their owners, daemons, logins, the firewall.
 
 pub mod command;
+pub mod cross_check;
 pub mod daemons;
 pub mod logins;
 pub mod metadata;
