@@ -4,6 +4,7 @@ pub mod access;
 pub mod completions;
 pub mod explain;
 pub mod list;
+pub mod passwords;
 pub mod scan;
 pub mod schema;
 pub mod sshd_config;

@@ -21,6 +21,7 @@ mod settings;
 mod value;
 
 pub use settings::{Budget, CrossCheck, Platform, Settings};
+pub use value::length;
 
 /// Where the files stand.
 pub const DIRECTORY: &str = "/etc/hostward";

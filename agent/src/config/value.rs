@@ -53,23 +53,31 @@ pub(super) fn range<T: PartialOrd>(read: impl Fn(&DeValue<'_>) -> Read<T>) -> im
     }
 }
 
-/// A duration with its unit: `"90s"`, `"5m"`, `"2h"`, `"7d"`.
+const FORM: &str = "wanted a duration with its unit, like \"20s\", \"5m\", \"2h\" or \"7d\"";
+
+/// A duration with its unit: `90s`, `5m`, `2h`, `7d`.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn length(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits).unwrap_or((text, ""));
+    let seconds: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        "" => return Err(format!("{FORM}: {text} has no unit")),
+        _ => return Err(format!("{FORM}: there is no unit {unit}")),
+    };
+    let length = number.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds)).map(Duration::from_secs);
+    length.ok_or_else(|| FORM.to_owned())
+}
+
+/// A [`length`] within bounds.
 pub(super) fn duration(low: Duration, high: Duration) -> impl Fn(&DeValue<'_>) -> Read<Duration> {
     move |value| {
-        const FORM: &str = "wanted a duration with its unit, like \"20s\", \"5m\", \"2h\" or \"7d\"";
-        let text = value.as_str().ok_or_else(|| format!("{FORM}, not {}", kind(value)))?;
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at_checked(digits).unwrap_or((text, ""));
-        let seconds: u64 = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            "d" => 86_400,
-            "" => return Err(format!("{FORM}: {text} has no unit")),
-            _ => return Err(format!("{FORM}: there is no unit {unit}")),
-        };
-        let length = number.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds)).map(Duration::from_secs);
-        let length = length.ok_or_else(|| FORM.to_owned())?;
+        let length = length(value.as_str().ok_or_else(|| format!("{FORM}, not {}", kind(value)))?)?;
         if (low..=high).contains(&length) {
             Ok(length)
         } else {
