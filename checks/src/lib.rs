@@ -3,11 +3,12 @@
 //! Layers, lowest first: [`fact`], [`snapshot`], [`observation`] · [`parse`], [`crypt`] · [`host`] · [`access`] ·
 //! [`policy`], [`check`] · [`catalogue`]. Nothing in here opens a file, spawns, reads a clock or the environment.
 
+pub use hostward_crypt as crypt;
+
 pub mod access;
 pub mod candidate;
 pub mod catalogue;
 pub mod check;
-pub mod crypt;
 pub mod edit;
 pub mod fact;
 pub mod host;

@@ -3,7 +3,7 @@
 use super::pwxform::{Boxes, SBox};
 use super::salsa::{Block, block_mix, xor};
 use super::{Mode, Params, sign};
-use crate::crypt::workspace::{OutOfMemory, Parts, Workspace};
+use crate::workspace::{OutOfMemory, Parts, Workspace};
 use hmac::Hmac;
 use sha2::Sha256;
 
