@@ -6,6 +6,7 @@
 pub mod cgroup;
 pub mod host;
 pub mod imds;
+pub mod keys;
 pub mod listen;
 pub mod netns;
 pub mod results;

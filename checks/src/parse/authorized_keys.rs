@@ -29,7 +29,7 @@ pub struct KeyLine {
     pub key: PublicKey,
     /// What follows the key; written by others, so hostile.
     pub comment: Box<[u8]>,
-    /// Why no connection can ever use the line, where that is so.
+    /// Why no connection can ever use the line, where that is so (from OpenSSH 7.7 on).
     pub refused: Option<Refused>,
     options: Option<Box<Options>>,
 }
@@ -57,7 +57,7 @@ pub enum Refused {
 static NO_OPTIONS: Options = Options::none();
 
 impl KeyLine {
-    /// The options before the key; the defaults where there are none or where they could not be understood.
+    /// The options before the key; the defaults where there are none or where no sshd understands them.
     pub fn options(&self) -> &Options {
         self.options.as_deref().unwrap_or(&NO_OPTIONS)
     }
@@ -67,15 +67,22 @@ impl KeyLine {
         self.refused.is_none() && !self.options().cert_authority
     }
 
-    /// Whether an sshd of this release understands the line. What one does not understand it skips: older ones refuse
-    /// newer options and key types, long lines (up to 7.7 a buffer of 16 KiB), and (before 7.7) `environment=` unless
-    /// PermitUserEnvironment is on.
-    pub fn understood_by(&self, release: Release, permit_user_environment: bool) -> bool {
+    /// Whether an sshd of this release lets somebody in by the line, as far as the line alone decides: it is no authority,
+    /// and the release understands it. Older ones skip newer options, newer key types and (up to 7.7) lines longer than a buffer
+    /// of 16 KiB; before 7.7 some mistakes in options were let pass.
+    pub fn opens_on(&self, release: Release) -> bool {
+        let lax = release < (7, 7)
+            && match self.refused {
+                Some(Refused::Options(defect)) => self.options().lax == Some(defect),
+                Some(Refused::Principals) => true,
+                _ => false,
+            };
         let options = self.options();
-        release >= options.since
+        (self.refused.is_none() || lax)
+            && !options.cert_authority
+            && release >= options.since
             && (!self.key.kind().is_security_key() || release >= (8, 2))
             && (self.length < 16 * 1024 || release >= (7, 8))
-            && (options.environment.is_empty() || permit_user_environment || release >= (7, 7))
     }
 }
 
@@ -132,7 +139,10 @@ fn read_line(text: &[u8]) -> Result<KeyLine, NoKey> {
     };
     let (options, defect) = match options {
         None => (None, None),
-        Some(Ok(options)) => (Some(Box::new(options)), None),
+        Some(Ok(options)) => {
+            let defect = options.lax.map(Refused::Options);
+            (Some(Box::new(options)), defect)
+        }
         Some(Err(defect)) => (None, Some(Refused::Options(defect))),
     };
     let refused = defect.or_else(|| refusal(&key, options.as_deref().unwrap_or(&NO_OPTIONS)));

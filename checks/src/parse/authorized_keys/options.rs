@@ -44,6 +44,8 @@ pub struct Options {
     pub tunnel: Option<Vec<u8>>,
     /// The first OpenSSH release that knows all options of the line; older ones skip it.
     pub since: Release,
+    /// What releases from 7.7 on object to and older ones let pass (a newer parser came with 7.7).
+    pub(super) lax: Option<OptionDefect>,
 }
 
 impl Options {
@@ -68,7 +70,13 @@ impl Options {
             permit_listen: Vec::new(),
             tunnel: None,
             since: (0, 0),
+            lax: None,
         }
+    }
+
+    /// Notes what only releases from 7.7 on object to.
+    fn object(&mut self, defect: OptionDefect) {
+        self.lax.get_or_insert(defect);
     }
 }
 
@@ -164,13 +172,14 @@ fn take_flag(options: &mut Options, rest: &mut &[u8]) -> bool {
 /// Takes one option with a value. Without one, nothing is taken and the caller finds no comma.
 fn take_value(options: &mut Options, rest: &mut &[u8]) -> Result<(), OptionDefect> {
     if named(rest, b"command=") {
-        once(&mut options.command, rest)?;
+        let earlier = options.command.replace(value(rest)?);
+        once(options, earlier.is_some());
     } else if named(rest, b"principals=") {
-        once(&mut options.principals, rest)?;
+        let earlier = options.principals.replace(value(rest)?);
+        once(options, earlier.is_some());
     } else if named(rest, b"from=") {
-        let mut list = options.from.take().map(|list| list.0);
-        once(&mut list, rest)?;
-        options.from = list.map(SourceList);
+        let earlier = options.from.replace(SourceList(value(rest)?));
+        once(options, earlier.is_some());
     } else if named(rest, b"expiry-time=") {
         let expiry = Expiry::parse(&value(rest)?).ok_or(OptionDefect::Expiry)?;
         options.since = options.since.max(if expiry.utc { (9, 1) } else { (7, 7) });
@@ -180,7 +189,7 @@ fn take_value(options: &mut Options, rest: &mut &[u8]) -> Result<(), OptionDefec
         let name = text.split(|byte| *byte == b'=').next().unwrap_or_default();
         let good = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
         if name.is_empty() || name.len() == text.len() || !name.iter().all(good) {
-            return Err(OptionDefect::Environment);
+            options.object(OptionDefect::Environment);
         }
         options.environment.push(text);
     } else if named(rest, b"permitopen=") {
@@ -226,12 +235,10 @@ fn strip<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     head.eq_ignore_ascii_case(prefix).then_some(tail)
 }
 
-fn once(field: &mut Option<Vec<u8>>, rest: &mut &[u8]) -> Result<(), OptionDefect> {
-    if field.is_some() {
-        return Err(OptionDefect::Twice);
+fn once(options: &mut Options, twice: bool) {
+    if twice {
+        options.object(OptionDefect::Twice);
     }
-    *field = Some(value(rest)?);
-    Ok(())
 }
 
 /// `misc.c:opt_dequote`: a quoted value, in which only `\"` is an escape.
@@ -275,7 +282,7 @@ fn host_port(text: &[u8]) -> Option<(&[u8], &[u8])> {
         text.iter().position(|byte| *byte == b':' || *byte == b'/')?
     };
     let (host, tail) = text.split_at_checked(end)?;
-    let port = tail.strip_prefix(b":")?;
+    let port = tail.strip_prefix(b":").or_else(|| tail.strip_prefix(b"/"))?;
     let word = std::str::from_utf8(port).ok()?;
     let number = word.bytes().all(|byte| byte.is_ascii_digit());
     let good = port == b"*"

@@ -103,8 +103,13 @@ fn values_are_unquoted() {
     assert_eq!(options.environment, [b"A=b=c".to_vec(), b"_1=".to_vec()]);
     assert_eq!(options.from, Some(SourceList(b"10.0.0.0/8".to_vec())));
     assert_eq!(line.comment.as_ref(), b"comment");
-    let line = with(r#"permitopen="h:22",PermitOpen="[::1]:*",permitopen="h:ssh",permitlisten="8080",tunnel="0""#);
-    assert_eq!(line.options().permit_open, [b"h:22".to_vec(), b"[::1]:*".to_vec(), b"h:ssh".to_vec()]);
+    let line = with(
+        r#"permitopen="h:22",PermitOpen="[::1]:*",permitopen="h:ssh",permitopen="h/22",permitlisten="8080",tunnel="0""#,
+    );
+    assert_eq!(
+        line.options().permit_open,
+        [b"h:22".to_vec(), b"[::1]:*".to_vec(), b"h:ssh".to_vec(), b"h/22".to_vec()]
+    );
     assert_eq!(line.options().permit_listen, [b"*:8080".to_vec()]);
     assert_eq!(with("command=\"a ssh-rsa AAAA # x\"").options().command.as_deref(), Some(&b"a ssh-rsa AAAA # x"[..]));
 }
@@ -130,7 +135,7 @@ fn options_that_sshd_does_not_understand_make_the_line_void() {
         ("permitopen=\"host\"", Permit),
         ("permitopen=\"host:0\"", Permit),
         ("permitopen=\"host:70000\"", Permit),
-        ("permitopen=\"host/22\"", Permit),
+        ("permitopen=\"host 22\"", Permit),
         ("permitopen=\"[::1\"", Permit),
         ("permitlisten=\"x:y z\"", Permit),
         ("tunnel=\"-1\"", Tunnel),
@@ -170,12 +175,14 @@ fn older_releases_skip_what_they_do_not_know() {
     ] {
         assert_eq!(with(options).options().since, since, "{options}");
     }
-    let environment = with("environment=\"A=b\"");
-    assert!(!environment.understood_by((7, 4), false) && environment.understood_by((7, 4), true));
-    assert!(environment.understood_by((8, 0), false));
-    assert!(!one(samples::SK_ED25519.line).understood_by((8, 1), false));
+    assert!(with("expiry-time=\"20300101Z\"").opens_on((9, 1)) && !with("expiry-time=\"20300101Z\"").opens_on((9, 0)));
+    for lax in ["principals=\"a\"", "command=\"a\",command=\"b\"", "environment=\"A\",environment=\"-=\""] {
+        assert!(with(lax).opens_on((7, 6)) && !with(lax).opens_on((7, 7)), "{lax}");
+    }
+    assert!(!with("unknown").opens_on((7, 6)) && !with("cert-authority").opens_on((9, 9)));
+    assert!(!one(samples::SK_ED25519.line).opens_on((8, 1)) && one(samples::SK_ED25519.line).opens_on((8, 2)));
     let long = one(&format!("{ED} {}", "x".repeat(17_000)));
-    assert!(!long.understood_by((7, 6), false) && long.understood_by((7, 8), false));
+    assert!(!long.opens_on((7, 6)) && long.opens_on((7, 8)));
 }
 
 #[test]
