@@ -49,11 +49,7 @@ impl Host {
             sshd.instances.iter().flat_map(|instance| instance.configuration.named(keyword)).collect()
         };
         let modes = keys::Modes { private_groups: os.is_debian_like().then_some(&accounts) };
-        let mut files = named("authorizedkeysfile");
-        if files.is_empty() {
-            files.extend(keys::DEFAULT_FILES.map(str::to_owned));
-        }
-        let keys = keys::Keys::read(&reader, &accounts, &modes, |_| files.clone());
+        let keys = keys::Keys::read(&reader, &accounts, &modes, &keys::Patterns::of(&sshd, &accounts));
         let sudo = sudo::Sudo::read(&reader, seen);
         let mut pam = pam::Pam::read(&reader);
         for name in named("pamservicename").into_iter().filter(|name| !name.is_empty() && !name.contains('/')) {

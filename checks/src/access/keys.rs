@@ -57,16 +57,15 @@ pub(crate) fn find<'k>(rules: &Rules<'_>, asker: &Asker<'k>) -> Found<'k> {
     let mut found = Found::default();
     let Some(revoked) = Revoked::of(rules, asker.files, &mut found) else { return found };
     for pattern in rules.effective.words("authorizedkeysfile") {
-        // From 10.0 the path is a shell pattern.
-        if asker.release >= (10, 0) && pattern.contains(['*', '?', '[']) {
-            found.doubt(Why::Defect(format!("AuthorizedKeysFile {pattern}: a pattern over several files")));
-            continue;
-        }
         let Some(path) = expand(pattern, asker.user) else { continue };
-        match asker.keys.and_then(|keys| keys.file(&path)) {
-            Some(file) => look(rules, asker, file, &revoked, &mut found),
-            None => found.doubt(Why::NotAsked("an AuthorizedKeysFile that was not read")),
+        // From 10.0 a word is a shell pattern and may name several files, or none.
+        let pattern_of_many = asker.release >= (10, 0) && pattern.contains(['*', '?', '[']);
+        let files = asker.keys.map_or(&[][..], |keys| &keys.files);
+        let mut files = files.iter().filter(|file| file.pattern == *pattern || file.path == path).peekable();
+        if files.peek().is_none() && !pattern_of_many {
+            found.doubt(Why::NotAsked("an AuthorizedKeysFile that was not read"));
         }
+        files.for_each(|file| look(rules, asker, file, &revoked, &mut found));
     }
     authorities(rules, asker, &mut found);
     let command = rules.effective.text("authorizedkeyscommand");
@@ -122,12 +121,11 @@ enum Fit {
 }
 
 fn fits(rules: &Rules<'_>, asker: &Asker<'_>, line: &KeyLine, revoked: &Revoked<'_>) -> Fit {
-    if let Some(refused) = line.refused {
-        return Fit::No(refused.to_string());
-    }
-    let environment = !matches!(rules.effective.text("permituserenvironment"), "" | "no");
-    if !line.understood_by(asker.release, environment) {
-        return Fit::No(format!("OpenSSH {}.{} does not understand it", asker.release.0, asker.release.1));
+    if !line.understood_by(asker.release) {
+        return Fit::No(match line.refused {
+            Some(refused) => refused.to_string(),
+            None => format!("OpenSSH {}.{} does not understand it", asker.release.0, asker.release.1),
+        });
     }
     let options = line.options();
     if let Some(from) = &options.from {

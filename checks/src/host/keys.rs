@@ -1,6 +1,7 @@
 //! The keys that open accounts: every authorized_keys file that sshd may read, and whether it will.
 
 mod lookup;
+mod patterns;
 mod private;
 mod strict_modes;
 #[cfg(test)]
@@ -17,11 +18,10 @@ use crate::snapshot::{Miss, Reader};
 use crate::weak_key::Blocklist;
 
 pub use lookup::{expand, readable_by};
+use patterns::Pattern;
+pub use patterns::Patterns;
 pub use private::{PrivateFile, PrivateFiles};
 pub use strict_modes::{Fault, Modes, Refusal, strict_modes};
-
-/// `AuthorizedKeysFile` where nothing sets it.
-pub const DEFAULT_FILES: [&str; 2] = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
 
 /// The keys of a host.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +52,10 @@ pub struct AccountKeys {
 /// One authorized_keys file for one account.
 #[derive(Clone, Debug)]
 pub struct KeyFile {
+    /// The word of `AuthorizedKeysFile` that names it.
+    pub pattern: String,
+    /// Whether that word holds for the account, rather than in a Match block for others.
+    pub holds: bool,
     /// The path as sshd opens it: tokens expanded, links not resolved.
     pub path: PathBuf,
     /// Where it really stands.
@@ -74,17 +78,11 @@ pub struct KeyLines {
 }
 
 impl Keys {
-    /// Reads the files that `AuthorizedKeysFile` names for each account. `patterns` are the words of every such line that may
-    /// hold for the account, in order; `Modes` says how this sshd judges owners and modes.
-    pub fn read(
-        reader: &Reader<'_>,
-        accounts: &Accounts,
-        modes: &Modes<'_>,
-        patterns: impl Fn(&User) -> Vec<String>,
-    ) -> Self {
+    /// Reads the files that `AuthorizedKeysFile` names for each account; `modes` says how this sshd judges owners and modes.
+    pub fn read(reader: &Reader<'_>, accounts: &Accounts, modes: &Modes<'_>, patterns: &Patterns<'_>) -> Self {
         let mut keys = Self::default();
         for user in accounts.list().iter().filter(|user| !user.hidden_name) {
-            keys.accounts.push(AccountKeys::read(reader, accounts, user, modes, &patterns(user)));
+            keys.accounts.push(AccountKeys::read(reader, accounts, user, modes, patterns));
         }
         keys.private = PrivateFiles::read(reader, accounts);
         keys.blocklist = keys.read_blocklists(reader);
@@ -96,10 +94,10 @@ impl Keys {
         self.accounts.iter().find(|account| account.user == *user)
     }
 
-    /// Every line with a key, with its account and file.
+    /// Every line with a key in a file that holds for its account, with account and file.
     pub fn lines(&self) -> impl Iterator<Item = (&AccountKeys, &KeyFile, &KeyLine)> {
         self.accounts.iter().flat_map(|account| {
-            account.files.iter().flat_map(move |file| {
+            account.files.iter().filter(|file| file.holds).flat_map(move |file| {
                 file.content
                     .known()
                     .into_iter()
@@ -108,10 +106,14 @@ impl Keys {
         })
     }
 
-    /// Files that exist or may exist and whose lines are not known.
+    /// Files that hold for their account, that exist or may exist, and whose lines are not known.
     pub fn unknown(&self) -> impl Iterator<Item = (&AccountKeys, &KeyFile, &Why)> {
         self.accounts.iter().flat_map(|account| {
-            account.files.iter().filter_map(move |file| file.content.why().map(|why| (account, file, why)))
+            account
+                .files
+                .iter()
+                .filter(|file| file.holds)
+                .filter_map(move |file| file.content.why().map(|why| (account, file, why)))
         })
     }
 
@@ -130,16 +132,21 @@ impl Keys {
 }
 
 impl AccountKeys {
-    fn read(reader: &Reader<'_>, accounts: &Accounts, user: &User, modes: &Modes<'_>, patterns: &[String]) -> Self {
+    fn read(reader: &Reader<'_>, accounts: &Accounts, user: &User, modes: &Modes<'_>, patterns: &Patterns<'_>) -> Self {
         let gids = accounts.gids_of(user);
         let mut files: Vec<KeyFile> = Vec::new();
-        for path in patterns.iter().filter_map(|pattern| expand(pattern, user)) {
-            if !files.iter().any(|file| file.path == path) {
-                files.push(KeyFile::read(reader, user, &gids, modes, path));
+        for pattern in patterns.for_user(user) {
+            let Some(path) = expand(&pattern.text, user) else { continue };
+            let special = path.as_os_str().as_encoded_bytes().iter().any(|byte| b"*?[\\".contains(byte));
+            let paths = if special && patterns.globs { reader.glob(&path).paths } else { vec![path] };
+            for path in paths {
+                if !files.iter().any(|file| file.path == path) {
+                    files.push(KeyFile::read(reader, user, &gids, modes, &pattern, path));
+                }
             }
         }
         let peopled = user.is_root() || accounts.is_human(user);
-        let used = files.iter().any(|file| !matches!(file.content, Fact::Absent));
+        let used = files.iter().any(|file| file.holds && !matches!(file.content, Fact::Absent));
         let directories = if peopled || used { strict_modes::directories(reader, user, modes) } else { Vec::new() };
         let home = reader.canonical(&user.entry.home).ok();
         Self { user: user.name().clone(), uid: user.entry.uid, home, files, directories }
@@ -152,8 +159,14 @@ impl AccountKeys {
 }
 
 impl KeyFile {
-    /// Reads one file for one account.
-    pub fn read(reader: &Reader<'_>, user: &User, gids: &[u32], modes: &Modes<'_>, path: PathBuf) -> Self {
+    fn read(
+        reader: &Reader<'_>,
+        user: &User,
+        gids: &[u32],
+        modes: &Modes<'_>,
+        pattern: &Pattern,
+        path: PathBuf,
+    ) -> Self {
         // The content is asked for first: one round for file, metadata and every component on the way.
         let content = match reader.file(&path) {
             Ok(view) => {
@@ -174,6 +187,6 @@ impl KeyFile {
             Ok(refused) => Fact::Known(refused),
             Err(miss) => miss.fact(),
         };
-        Self { path, canonical, content, strict, closed }
+        Self { pattern: pattern.text.clone(), holds: pattern.holds, path, canonical, content, strict, closed }
     }
 }

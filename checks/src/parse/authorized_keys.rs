@@ -68,18 +68,22 @@ impl KeyLine {
     }
 
     /// Whether an sshd of this release lets somebody in by the line, as far as the line alone decides: it is no authority,
-    /// and the release understands it. Older ones skip newer options, newer key types and (up to 7.7) lines longer than a buffer
-    /// of 16 KiB; before 7.7 some mistakes in options were let pass.
+    /// and the release understands it.
     pub fn opens_on(&self, release: Release) -> bool {
+        !self.options().cert_authority && self.understood_by(release)
+    }
+
+    /// Whether an sshd of this release understands the line. Older ones skip newer options, newer key types and (up to
+    /// 7.7) lines longer than a buffer of 16 KiB; before 7.7 some mistakes in options were let pass.
+    pub fn understood_by(&self, release: Release) -> bool {
+        let options = self.options();
         let lax = release < (7, 7)
             && match self.refused {
-                Some(Refused::Options(defect)) => self.options().lax == Some(defect),
+                Some(Refused::Options(defect)) => options.lax == Some(defect),
                 Some(Refused::Principals) => true,
                 _ => false,
             };
-        let options = self.options();
         (self.refused.is_none() || lax)
-            && !options.cert_authority
             && release >= options.since
             && (!self.key.kind().is_security_key() || release >= (8, 2))
             && (self.length < 16 * 1024 || release >= (7, 8))

@@ -138,7 +138,7 @@ fn oddities(place: &Place<'_>, now: i64, approved: &[Fingerprint]) -> Vec<Oddity
 /// Lines without a key, one finding a file.
 fn broken(input: &Input<'_>, tally: &mut Tally) {
     let mut told = BTreeSet::new();
-    for file in input.host.keys.accounts.iter().flat_map(|account| &account.files) {
+    for file in input.host.keys.accounts.iter().flat_map(|account| &account.files).filter(|file| file.holds) {
         let defects = file.content.known().map_or(&[][..], |lines| &lines.defects);
         if defects.is_empty() || !told.insert(&file.canonical) {
             continue;

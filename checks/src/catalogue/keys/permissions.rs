@@ -81,7 +81,7 @@ fn check(input: &Input<'_>) -> Verdict {
     // One finding a path, whoever it concerns.
     let mut faults: BTreeMap<(PathBuf, &'static str), (Refusal, Vec<&AccountKeys>)> = BTreeMap::new();
     for account in &input.host.keys.accounts {
-        let strict = account.files.iter().filter_map(|file| file.strict.known()).flatten();
+        let strict = account.files.iter().filter(|file| file.holds).filter_map(|file| file.strict.known()).flatten();
         for refusal in strict.chain(&account.directories) {
             let key = (refusal.path.clone(), message(refusal.fault));
             let (_, accounts) = faults.entry(key).or_insert_with(|| (refusal.clone(), Vec::new()));
@@ -89,7 +89,7 @@ fn check(input: &Input<'_>) -> Verdict {
                 accounts.push(account);
             }
         }
-        for file in &account.files {
+        for file in account.files.iter().filter(|file| file.holds) {
             match (&file.closed, &file.strict) {
                 (Fact::Known(Some(blocker)), _) => tally.fail(
                     Finding::new(

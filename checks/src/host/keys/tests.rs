@@ -1,6 +1,8 @@
 //! Tests of key files: which are read, what StrictModes says, what the account may open.
 
 use super::*;
+use crate::host::sshd::Sshd;
+use crate::observation::Observations;
 use crate::parse::key_blob::samples;
 use crate::snapshot::{Sketch, Snapshot};
 
@@ -24,18 +26,23 @@ fn host() -> Sketch {
         .owned("/home/bob/.ssh/authorized_keys", 1001, 1001, 0o600)
 }
 
-fn read(snapshot: &Snapshot, debian: bool, patterns: &[&str]) -> Keys {
+fn read(snapshot: &Snapshot, debian: bool) -> Keys {
     let reader = Reader::new(snapshot);
     let accounts = Accounts::read(&reader);
     let modes = Modes { private_groups: debian.then_some(&accounts) };
-    let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
-    let keys = Keys::read(&reader, &accounts, &modes, |_| patterns.clone());
+    let sshd = Sshd::read(&reader, &Observations::offline(0));
+    let keys = Keys::read(&reader, &accounts, &modes, &Patterns::of(&sshd, &accounts));
     assert!(reader.need().is_empty());
     keys
 }
 
+/// With an sshd that has this configuration.
+fn with_config(sketch: Sketch, config: &str) -> Sketch {
+    sketch.program("/usr/sbin/sshd", &["OpenSSH_9.2p1"]).file("/etc/ssh/sshd_config", config)
+}
+
 fn bob(sketch: Sketch, debian: bool) -> KeyFile {
-    let keys = read(&sketch.snapshot(), debian, &DEFAULT_FILES);
+    let keys = read(&sketch.snapshot(), debian);
     keys.of(&Name::new("bob")).unwrap().files[0].clone()
 }
 
@@ -60,7 +67,7 @@ fn tokens_of_the_patterns() {
 
 #[test]
 fn accounts_that_a_name_reaches_have_their_files() {
-    let keys = read(&host().snapshot(), true, &DEFAULT_FILES);
+    let keys = read(&host().snapshot(), true);
     let names: Vec<_> = keys.accounts.iter().map(|account| account.user.text().into_owned()).collect();
     assert_eq!(names, ["root", "daemon", "alice", "bob", "eve"]);
     assert_eq!(keys.lines().map(|(account, _, line)| (account.uid, line.line)).collect::<Vec<_>>(), [(1001, 1)]);
@@ -114,7 +121,7 @@ fn outside_the_home_everything_up_to_the_root_counts() {
         )
     };
     let strict = |sketch: Sketch, pattern: &str| {
-        let keys = read(&sketch.snapshot(), false, &[pattern]);
+        let keys = read(&with_config(sketch, &format!("AuthorizedKeysFile {pattern}\n")).snapshot(), false);
         keys.of(&Name::new("bob")).unwrap().files[0].strict.clone()
     };
     assert_eq!(strict(sketch(), "/srv/keys/%u"), Fact::Known(vec![]));
@@ -156,7 +163,7 @@ fn the_file_is_opened_as_the_account() {
 fn what_is_no_file_opens_nothing_and_what_cannot_be_read_is_unknown() {
     let path = "/home/alice/.ssh/authorized_keys";
     let alice = |sketch: Sketch| {
-        let keys = read(&sketch.snapshot(), true, &DEFAULT_FILES);
+        let keys = read(&sketch.snapshot(), true);
         keys.of(&Name::new("alice")).unwrap().files[0].clone()
     };
     let pipe = alice(host().special(path, crate::snapshot::Kind::Fifo));
@@ -171,8 +178,7 @@ fn what_is_no_file_opens_nothing_and_what_cannot_be_read_is_unknown() {
 
 #[test]
 fn homes_that_others_can_write_are_told_without_keys_too() {
-    let keys =
-        read(&host().dir("/home/alice").owned("/home/alice", 1000, 1000, 0o777).snapshot(), true, &DEFAULT_FILES);
+    let keys = read(&host().dir("/home/alice").owned("/home/alice", 1000, 1000, 0o777).snapshot(), true);
     let faults: Vec<_> = keys.of(&Name::new("alice")).unwrap().directories.iter().map(|r| r.fault).collect();
     assert_eq!(faults, [Fault::OthersWrite]);
     assert!(keys.of(&Name::new("daemon")).unwrap().directories.is_empty());
@@ -194,7 +200,7 @@ fn private_keys_in_homes() {
         .special("/home/bob/.ssh/pipe", crate::snapshot::Kind::Fifo)
         .unreadable("/home/bob/.ssh/secret", Why::Denied)
         .file("/usr/sbin/.ssh/id_rsa", key);
-    let keys = read(&sketch.snapshot(), true, &DEFAULT_FILES);
+    let keys = read(&sketch.snapshot(), true);
     let mut found: Vec<_> = keys.private.files.iter().map(|file| file.path.to_str().unwrap()).collect();
     found.sort_unstable();
     assert_eq!(found, ["/home/bob/.ssh/deploy", "/home/bob/.ssh/id_rsa", "/home/bob/server.PEM"]);
@@ -208,5 +214,25 @@ fn a_blocklist_on_the_host_is_read() {
     let sketch = host()
         .file("/root/.ssh/authorized_keys", samples::RSA.line)
         .file("/usr/share/ssh/blacklist.RSA-2048", &digits[12..]);
-    assert!(read(&sketch.snapshot(), true, &DEFAULT_FILES).blocklist.holds(&keys[0].key));
+    assert!(read(&sketch.snapshot(), true).blocklist.holds(&keys[0].key));
+}
+
+#[test]
+fn the_files_of_match_blocks_are_read_and_count_for_whom_they_hold() {
+    let config = "AuthorizedKeysFile .ssh/authorized_keys\nMatch User bob\nAuthorizedKeysFile /etc/keys\n\
+        Match Address 10.0.0.0/8\nAuthorizedKeysFile /etc/inside/%u\n";
+    let sketch = host().file("/etc/keys", samples::RSA.line).file("/etc/inside/alice", samples::ECDSA256.line);
+    let keys = read(&with_config(sketch, config).snapshot(), true);
+    let files = |user: &str| -> Vec<(String, bool)> {
+        let account = keys.of(&Name::new(user)).unwrap();
+        account.files.iter().map(|file| (file.path.to_str().unwrap().to_owned(), file.holds)).collect()
+    };
+    let want =
+        |list: &[(&str, bool)]| list.iter().map(|(path, holds)| ((*path).to_owned(), *holds)).collect::<Vec<_>>();
+    let alice = want(&[("/home/alice/.ssh/authorized_keys", true), ("/etc/keys", false), ("/etc/inside/alice", true)]);
+    let bob = want(&[("/etc/keys", true), ("/home/bob/.ssh/authorized_keys", true), ("/etc/inside/bob", true)]);
+    assert_eq!((files("alice"), files("bob")), (alice, bob));
+    let opened: Vec<_> =
+        keys.lines().map(|(account, file, _)| format!("{} {}", account.user.text(), file.pattern)).collect();
+    assert_eq!(opened, ["alice /etc/inside/%u", "bob /etc/keys", "bob .ssh/authorized_keys"]);
 }
