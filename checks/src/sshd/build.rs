@@ -88,6 +88,12 @@ impl Build {
         self.version < version
     }
 
+    /// Whether included files see the connection and leave ports alone: not in 8.2 and 8.3 as released (bz#3122), where
+    /// Debian and Ubuntu had the correction.
+    pub(crate) fn include_mended(&self) -> bool {
+        !(802..804).contains(&self.version) || self.flavour == Flavour::Debian
+    }
+
     /// Whether the binary holds a word in any case: None where it could not be read. The linker stores a word that ends another
     /// one only once, so the end of a string counts.
     pub(crate) fn holds(&self, word: &str) -> Option<bool> {

@@ -19,8 +19,6 @@ pub(super) struct Line<'l> {
     pub(super) word: &'l str,
     /// Its arguments.
     pub(super) args: &'l mut Args,
-    /// The whole line.
-    pub(super) whole: &'l [u8],
     /// Whether it counts, or is only checked.
     pub(super) active: bool,
 }
@@ -59,10 +57,9 @@ impl Parser<'_> {
         key: Key,
         word: &str,
         args: &mut Args,
-        whole: &[u8],
         active: bool,
     ) -> Result<Taken, Stop> {
-        let mut line = Line { at, key, word, args, whole, active };
+        let mut line = Line { at, key, word, args, active };
         if let Some(choice) = self.choice_of(key) {
             return self.choice(&mut line, choice);
         }

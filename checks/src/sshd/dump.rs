@@ -111,7 +111,7 @@ const ROWS: &[Row] = {
         (0, END, "trustedusercakeys", TrustedUserCaKeys, OrNone),
         (0, 1003, "revokedkeys", RevokedKeys, OrNone),
         (802, END, "securitykeyprovider", SecurityKeyProvider, Special),
-        (0, END, "authorizedprincipalsfile", AuthorizedPrincipalsFile, OrNone),
+        (0, END, "authorizedprincipalsfile", AuthorizedPrincipalsFile, Text),
         (0, END, "versionaddendum", VersionAddendum, Special),
         (0, END, "authorizedkeyscommand", AuthorizedKeysCommand, Text),
         (0, END, "authorizedkeyscommanduser", AuthorizedKeysCommandUser, Text),
@@ -305,22 +305,19 @@ fn special(build: &Build, options: &Options, key: Key) -> Vec<Value> {
             None => default("none"),
         },
         Key::AuthorizedKeysFile => match joined(options.items(key)) {
+            Some(set) => vec![set],
+            None if options.is_cleared(key) => Vec::new(),
             None => {
                 let words = [".ssh/authorized_keys", ".ssh/authorized_keys2"].map(str::to_owned).to_vec();
                 vec![Value { text: words.join(" "), words, origin: Origin::Default }]
             }
-            Some(set) if set.text.eq_ignore_ascii_case("none") && build.since(1003) => Vec::new(),
-            Some(set) => vec![set],
         },
-        Key::RevokedKeys => {
-            joined(options.items(key)).filter(|set| !set.text.eq_ignore_ascii_case("none")).into_iter().collect()
-        }
+        Key::RevokedKeys => joined(options.items(key)).into_iter().collect(),
         Key::HostKey => host_keys(build, options),
         Key::ChannelTimeout => match joined(options.items(key)) {
-            Some(set) if !set.text.eq_ignore_ascii_case("none") => vec![set],
+            Some(set) => vec![set],
             // Up to 9.3 nothing is printed where nothing is set.
-            _ if build.before(904) => Vec::new(),
-            Some(set) => vec![value("none", set.origin)],
+            None if build.before(904) => Vec::new(),
             None => default("none"),
         },
         Key::MaxStartups => {

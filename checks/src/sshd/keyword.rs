@@ -374,8 +374,8 @@ pub(crate) fn lookup(build: &Build, word: &[u8]) -> Option<(Key, Scope)> {
     Some((if supported(build, *key) { *key } else { Key::Unsupported }, *scope))
 }
 
-/// Whether this sshd has a row of the table. What is not in every version is asked of the binary; without one the
-/// version and the vendor decide.
+/// Whether this sshd has a row of the table. What its version does not have is asked of the binary: vendors backport
+/// (Include in the 8.0 of Red Hat); without a binary version and vendor decide.
 fn knows(build: &Build, (word, _, _, of): &Row) -> bool {
     match *of {
         ALWAYS => true,
@@ -384,7 +384,8 @@ fn knows(build: &Build, (word, _, _, of): &Row) -> bool {
         Of::All(since, before) if before < u16::MAX || TABLE.iter().filter(|(name, ..)| name == word).count() > 1 => {
             build.since(since) && build.before(before)
         }
-        Of::All(since, _) => build.holds(word).unwrap_or(build.since(since)),
+        // A vendor may have it earlier; none takes it away.
+        Of::All(since, _) => build.since(since) || build.holds(word) == Some(true),
         Of::Debian(since, before) => build
             .holds(word)
             .unwrap_or_else(|| build.flavour == Flavour::Debian && build.since(since) && build.before(before)),
@@ -492,7 +493,7 @@ pub(crate) fn copied(build: &Build, key: Key) -> bool {
         | Subsystem => true,
         IgnoreRhosts => build.since(803),
         SetEnv => build.since(807),
-        PamServiceName => build.before(1004),
+        PamServiceName => build.before(1004) || build.since(1006),
         _ => false,
     }
 }

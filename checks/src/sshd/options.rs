@@ -95,32 +95,30 @@ impl Options {
         self.set.insert(key, items);
     }
 
+    /// Makes a list count as given and empty: `none` in the global section.
+    pub(crate) fn clear(&mut self, key: Key) {
+        self.set.insert(key, Vec::new());
+    }
+
+    /// Whether a list was given and is empty.
+    pub(crate) fn is_cleared(&self, key: Key) -> bool {
+        self.set.get(&key).is_some_and(Vec::is_empty)
+    }
+
     /// Removes a value.
     pub(crate) fn unset(&mut self, key: Key) {
         self.set.remove(&key);
     }
 
-    /// What a Match block set replaces what the global section set (`copy_set_server_options`).
-    pub(crate) fn copy_set(&mut self, build: &Build, from: Self) {
+    /// What a Match block set replaces what the global section set (`copy_set_server_options`). False: before 10.3 sshd
+    /// crashes where only a Match block sets subsystems.
+    pub(crate) fn copy_set(&mut self, build: &Build, from: Self) -> bool {
+        let crashes = build.before(1003) && from.is_set(Key::Subsystem) && !self.is_set(Key::Subsystem);
         for (key, items) in from.set {
             if !items.is_empty() && copied(build, key) {
-                if key == Key::Subsystem {
-                    self.merge_subsystems(items);
-                } else {
-                    self.set.insert(key, items);
-                }
+                self.set.insert(key, items);
             }
         }
-    }
-
-    /// Subsystems of a Match block override those of the same name and join the others.
-    fn merge_subsystems(&mut self, items: Vec<Item>) {
-        let mine = self.set.entry(Key::Subsystem).or_default();
-        for item in items {
-            match mine.iter_mut().find(|known| known.words.first() == item.words.first()) {
-                Some(known) => *known = item,
-                None => mine.push(item),
-            }
-        }
+        !crashes
     }
 }

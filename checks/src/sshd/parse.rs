@@ -59,13 +59,23 @@ pub(crate) enum Loaded {
     Failed(String),
 }
 
-/// The files that one Include names.
-pub(crate) type Included = Vec<(PathBuf, Loaded)>;
+/// The files that one pattern of an Include names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Included {
+    /// The files, in order.
+    pub(crate) files: Vec<(PathBuf, Loaded)>,
+    /// Whether they were looked for just now rather than remembered.
+    pub(crate) fresh: bool,
+}
 
 /// Where included files come from.
 pub(crate) trait Files {
-    /// The files that match a pattern, in order.
+    /// The files that match a pattern.
     fn include(&mut self, pattern: &[u8]) -> Included;
+
+    /// Remembers a file of a pattern, or that it has none. sshd does so after it has read the file, so that a file which
+    /// includes its own pattern sees only those before it.
+    fn keep(&mut self, pattern: &[u8], file: Option<(PathBuf, Loaded)>);
 }
 
 /// What sshd asks the host for while it reads: home directories for `~`, and the names of ports.
@@ -137,13 +147,13 @@ impl<'a> Parser<'a> {
     /// The whole configuration.
     pub(crate) fn config(mut self, file: &Path, lines: &Lines) -> Result<Options, Refusal> {
         let shown = if self.subject.is_some() { "reprocess config".into() } else { file.to_string_lossy() };
-        let flags = Flags { never: false, match_only: self.subject.is_some() && self.build.since(804) };
+        let flags = Flags { never: false, match_only: self.subject.is_some() && self.build.include_mended() };
         let mut active = self.subject.is_none();
         match self.file(&file.into(), &shown, lines, flags, &mut active, 0) {
             Ok(()) => {}
             Err(_) => return Err(self.refusal(file)),
         }
-        if self.build.since(803) || self.build.before(802) {
+        if self.build.include_mended() {
             self.listen_addresses()?;
         }
         Ok(self.options)
@@ -190,7 +200,7 @@ impl<'a> Parser<'a> {
             self.said.push(format!("{shown}: terminating, {bad} bad configuration options"));
             return Err(Stop::Fatal);
         }
-        if (802..803).contains(&self.build.version) {
+        if !self.build.include_mended() {
             self.listen_addresses().map_err(|_| Stop::Fatal)?;
         }
         Ok(())
@@ -250,13 +260,13 @@ impl<'a> Parser<'a> {
             }
             Key::Include => self.include(at, &word, &mut args, active, *flags, depth)?,
             Key::Match => {
-                let known = self.subject.filter(|_| !(flags.never && self.build.since(803)));
+                let known = self.subject.filter(|_| !(flags.never && self.build.include_mended()));
                 let holds = self.match_line(at, &mut args, known)?;
                 *active = holds && !flags.never;
                 flags.match_only = false;
             }
             key => {
-                if self.directive(at, key, &word, &mut args, line, *active)?.is_done() {
+                if self.directive(at, key, &word, &mut args, *active)?.is_done() {
                     return Ok(());
                 }
             }
@@ -288,21 +298,30 @@ impl<'a> Parser<'a> {
             count += 1;
             let pattern = match pattern.first() {
                 Some(b'/' | b'~') => pattern,
+                // 8.2 put its own keyword, as written, in the place of a relative path.
+                _ if self.build.version == 802 => [b"/etc/ssh/", word.as_bytes()].concat(),
                 _ => [b"/etc/ssh/", pattern.as_slice()].concat(),
             };
             let outer = *active;
-            for (path, loaded) in self.files.include(&pattern) {
+            let included = self.files.include(&pattern);
+            if included.fresh && included.files.is_empty() {
+                self.files.keep(&pattern, None);
+            }
+            for (path, loaded) in included.files {
                 let shown = path.to_string_lossy().into_owned();
-                let lines = match loaded {
-                    Loaded::Lines(lines) => lines,
+                let lines = match &loaded {
+                    Loaded::Lines(lines) => lines.clone(),
                     Loaded::Failed(why) => {
                         self.say(at, format!("{shown}: {why}"), format!("{shown}: {why}"));
                         return Err(Stop::Fatal);
                     }
                 };
                 let flags = Flags { never: !flags.match_only && !outer, match_only: flags.match_only };
-                self.file(&path.into(), &shown, &lines, flags, active, depth + 1)?;
+                self.file(&path.as_path().into(), &shown, &lines, flags, active, depth + 1)?;
                 *active = outer;
+                if included.fresh {
+                    self.files.keep(&pattern, Some((path, loaded)));
+                }
             }
         }
         if count == 0 {

@@ -298,12 +298,12 @@ pub(crate) fn qos(build: &Build, word: &[u8]) -> Option<String> {
     if let Some((name, _)) = OLD_QOS.iter().find(named) {
         return Some(if build.since(1000) { "none" } else { name }.to_owned());
     }
-    if let Some((name, _)) = QOS.iter().find(named).filter(|(name, _)| *name != "le" || build.since(805)) {
+    if let Some((name, _)) = QOS.iter().find(named).filter(|(name, _)| *name != "le" || build.since(800)) {
         return Some((*name).to_owned());
     }
     let value = if build.since(1000) { strtonum(word, 0, 255).ok()? } else { any_base(word)? };
     let value = u32::try_from(value).ok().filter(|value| *value <= 255)?;
-    let known = |(name, number): &&(&str, u32)| *number == value && (*name != "le" || build.since(805));
+    let known = |(name, number): &&(&str, u32)| *number == value && (*name != "le" || build.since(800));
     let old = OLD_QOS.iter().filter(|_| build.before(1000));
     let name = QOS.iter().chain(old).find(known).map(|(name, _)| (*name).to_owned());
     Some(name.unwrap_or_else(|| format!("0x{value:02x}")))

@@ -47,13 +47,15 @@ pub struct Configuration {
 /// Included files by the pattern that named them.
 #[derive(Clone, Debug, Default)]
 struct Tree {
-    includes: BTreeMap<Vec<u8>, Included>,
+    includes: BTreeMap<Vec<u8>, Vec<(PathBuf, Loaded)>>,
 }
 
 impl Files for Tree {
     fn include(&mut self, pattern: &[u8]) -> Included {
-        self.includes.get(pattern).cloned().unwrap_or_default()
+        Included { files: self.includes.get(pattern).cloned().unwrap_or_default(), fresh: false }
     }
+
+    fn keep(&mut self, _: &[u8], _: Option<(PathBuf, Loaded)>) {}
 }
 
 /// Reads included files the first time.
@@ -67,15 +69,18 @@ struct Loader<'r, 's> {
 impl Files for Loader<'_, '_> {
     fn include(&mut self, pattern: &[u8]) -> Included {
         if let Some(known) = self.tree.includes.get(pattern) {
-            return known.clone();
+            return Included { files: known.clone(), fresh: false };
         }
         let globbed = self.reader.glob(Path::new(OsStr::from_bytes(pattern)));
         for (dir, why) in globbed.unreadable {
             self.files.push((dir, Err(why)));
         }
-        let found: Included = globbed.paths.into_iter().map(|path| (path.clone(), self.load(&path))).collect();
-        self.tree.includes.insert(pattern.to_vec(), found.clone());
-        found
+        let files = globbed.paths.into_iter().map(|path| (path.clone(), self.load(&path))).collect();
+        Included { files, fresh: true }
+    }
+
+    fn keep(&mut self, pattern: &[u8], file: Option<(PathBuf, Loaded)>) {
+        self.tree.includes.entry(pattern.to_vec()).or_default().extend(file);
     }
 }
 
@@ -174,7 +179,12 @@ impl Configuration {
             let mut tree = self.includes.clone();
             let parser = Parser::new(&self.build, &self.around, &mut tree, Some(subject), Options::default());
             let matched = parser.config(&self.file, &main)?;
-            options.copy_set(&self.build, matched);
+            if !options.copy_set(&self.build, matched) {
+                return Err(Refusal::bare(
+                    &self.file,
+                    "Segmentation fault (Subsystem in a Match block and none before it)",
+                ));
+            }
         }
         dump::effective(&self.build, &options).map_err(|why| Refusal::bare(&self.file, &why))
     }
@@ -256,9 +266,17 @@ fn sensible(build: &Build, around: &Around, mut options: Options, file: &Path) -
             options.put_once(Key::KbdInteractiveAuthentication, no);
         }
     }
-    for key in [Key::ForceCommand, Key::ChrootDirectory] {
+    // `none` of the global section is as good as nothing; in a Match block these words stay as they are.
+    for key in [Key::ForceCommand, Key::ChrootDirectory, Key::AuthorizedPrincipalsFile] {
         if options.text(key).is_some_and(|text| text.eq_ignore_ascii_case("none")) {
             options.unset(key);
+        }
+    }
+    for key in [Key::ChannelTimeout, Key::RevokedKeys, Key::AuthorizedKeysFile] {
+        let none =
+            options.items(key).len() == 1 && options.text(key).is_some_and(|text| text.eq_ignore_ascii_case("none"));
+        if none && (key == Key::ChannelTimeout || build.since(1003)) {
+            options.clear(key);
         }
     }
     if options.items(Key::AuthenticationMethods).iter().all(|item| item.words == [b"any".to_vec()]) {

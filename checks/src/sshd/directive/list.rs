@@ -259,7 +259,7 @@ impl Parser<'_> {
             let method = method.split(|byte| *byte == b':').next().unwrap_or_default();
             let method = String::from_utf8_lossy(method).into_owned();
             let on = match method.as_str() {
-                "none" => false,
+                "none" => true,
                 "publickey" => yes(Key::PubkeyAuthentication, true),
                 "password" => yes(Key::PasswordAuthentication, true),
                 "keyboard-interactive" => {

@@ -1,6 +1,7 @@
 //! Keywords with a form of their own: ports, limits, penalties, times of rekeying, commands, service classes.
 
 use super::{Line, item};
+use crate::sshd::build::Flavour;
 use crate::sshd::keyword::{Key, Penalty};
 use crate::sshd::lexer::leading_space;
 use crate::sshd::options::Item;
@@ -12,8 +13,7 @@ use crate::sshd::scalar;
 const MAX_PORTS: usize = 256;
 
 /// `log.c:log_levels[]`: the names and the one each prints as.
-const LEVELS: [(&str, &str); 10] = [
-    ("SILENT", "QUIET"),
+const LEVELS: [(&str, &str); 9] = [
     ("QUIET", "QUIET"),
     ("FATAL", "FATAL"),
     ("ERROR", "ERROR"),
@@ -102,7 +102,11 @@ impl Parser<'_> {
     pub(super) fn log_word(&mut self, line: &mut Line<'_>) -> Result<Taken, Stop> {
         let word = line.args.next();
         let text = word.as_ref().map_or("<NONE>".into(), |word| String::from_utf8_lossy(word));
-        let (known, what) = if line.key == Key::LogLevel {
+        let quiet = text.eq_ignore_ascii_case("SILENT") || text.eq_ignore_ascii_case("QUIET");
+        let (known, what) = if line.key == Key::LogLevel && quiet && self.build.flavour == Flavour::Debian {
+            // Debian keeps the old word beside the new one, and prints it.
+            (Some("SILENT"), "level")
+        } else if line.key == Key::LogLevel {
             (LEVELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(&text)).map(|(_, shown)| *shown), "level")
         } else {
             (FACILITIES.iter().find(|name| name.eq_ignore_ascii_case(&text)).copied(), "facility")
@@ -362,17 +366,11 @@ impl Parser<'_> {
         if raw.is_empty() {
             return Err(self.missing(line, "Missing argument."));
         }
-        let mut value = raw.get(leading_space(&raw)..).unwrap_or_default().to_vec();
+        let value = raw.get(leading_space(&raw)..).unwrap_or_default().to_vec();
         let first = line.active && !self.options.is_set(line.key);
         if value.contains(&b'\r') && (split || (first && !value.eq_ignore_ascii_case(b"none"))) {
             let text = if split { format!("Invalid {} argument", line.word) } else { "Invalid argument".to_owned() };
             return Err(self.fatal(line.at, &text));
-        }
-        if split && let Some(at) = hash_after_start(line.whole, &raw) {
-            value.truncate(at.saturating_sub(leading_space(&raw)));
-            while value.last().is_some_and(u8::is_ascii_whitespace) {
-                value.pop();
-            }
         }
         if first {
             let value = if value.eq_ignore_ascii_case(b"none") { Vec::new() } else { value };
@@ -474,10 +472,4 @@ impl Parser<'_> {
         self.once(line, line.key, &word);
         Ok(Taken::Words)
     }
-}
-
-/// Where in the raw text the line's first `#` stands, if it stands there.
-fn hash_after_start(whole: &[u8], raw: &[u8]) -> Option<usize> {
-    let at = whole.iter().position(|byte| *byte == b'#')?;
-    at.checked_sub(whole.len().checked_sub(raw.len())?)
 }
