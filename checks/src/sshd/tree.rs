@@ -19,6 +19,9 @@ use super::{Connection, Effective, Origin, Refusal};
 use crate::fact::Why;
 use crate::snapshot::{Miss, Reader};
 
+/// The most bytes of configuration that are resolved. A real one has a few thousand; words cost many times their size.
+const SIZE_LIMIT: u64 = 256 << 10;
+
 /// The file that an sshd of this root reads unless told otherwise. openSUSE keeps the vendor's under `/usr/etc`, which
 /// counts while the administrator has none.
 pub fn default_file(reader: &Reader<'_>) -> PathBuf {
@@ -64,6 +67,7 @@ struct Loader<'r, 's> {
     build: &'r Build,
     tree: Tree,
     files: Vec<(PathBuf, Result<(), Why>)>,
+    size: u64,
 }
 
 impl Files for Loader<'_, '_> {
@@ -87,7 +91,10 @@ impl Files for Loader<'_, '_> {
 impl Loader<'_, '_> {
     fn load(&mut self, path: &Path) -> Loaded {
         let bytes: Result<&[u8], Why> = match self.reader.file(path) {
-            Ok(view) => Ok(view.bytes),
+            Ok(view) => {
+                self.size = self.size.saturating_add(u64::try_from(view.bytes.len()).unwrap_or(u64::MAX));
+                if self.size > SIZE_LIMIT { Err(Why::TooLarge(SIZE_LIMIT)) } else { Ok(view.bytes) }
+            }
             Err(Miss::Pending) => Ok(&[]),
             Err(Miss::Absent) => {
                 self.files.push((path.to_path_buf(), Err(Why::Failed("No such file or directory".to_owned()))));
@@ -122,7 +129,7 @@ impl Configuration {
     pub fn read(reader: &Reader<'_>, build: Build, command_line: CommandLine) -> Self {
         let around = around(reader);
         let file = command_line.file.clone();
-        let mut loader = Loader { reader, build: &build, tree: Tree::default(), files: Vec::new() };
+        let mut loader = Loader { reader, build: &build, tree: Tree::default(), files: Vec::new(), size: 0 };
         let main = if file.as_os_str().eq_ignore_ascii_case("none") {
             Ok(Arc::new(lines(b"", false, false)))
         } else {

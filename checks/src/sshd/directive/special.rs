@@ -414,7 +414,8 @@ impl Parser<'_> {
             let text = if self.build.since(807) { format!("Invalid {}.", line.word) } else { "Bad mask.".to_owned() };
             return Err(self.fatal(line.at, &text));
         };
-        if line.active {
+        let keep = self.build.since(1004) && self.options.is_set(line.key);
+        if line.active && !keep {
             self.options.put(line.key, item(line, format!("0{mask:o}").as_bytes()));
         }
         Ok(Taken::Words)
