@@ -2,11 +2,25 @@
 
 use crate::check::Check;
 
+pub mod accounts;
 pub mod keys;
 pub mod metadata;
 
 /// Every check, in the order in which reports show them.
 pub static ALL: &[&Check] = &[
+    &accounts::weak_password::CHECK,
+    &accounts::empty_password::CHECK,
+    &accounts::shared_password::CHECK,
+    &accounts::hash_method::CHECK,
+    &accounts::password_age::CHECK,
+    &accounts::password_policy::CHECK,
+    &accounts::lockout::CHECK,
+    &accounts::uid0::CHECK,
+    &accounts::system_shell::CHECK,
+    &accounts::admin::CHECK,
+    &accounts::sudo::CHECK,
+    &accounts::files::CHECK,
+    &accounts::unknown::CHECK,
     &keys::weak::CHECK,
     &keys::unapproved::CHECK,
     &keys::shared::CHECK,

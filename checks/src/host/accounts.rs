@@ -7,7 +7,7 @@ use crate::fact::Fact;
 use crate::parse::Defect;
 use crate::parse::login_defs::{self, LoginDefs};
 use crate::parse::passwd::{self, GroupEntry, GshadowEntry, Name, PasswdEntry, PasswordField, ShadowEntry};
-use crate::snapshot::{Miss, Reader};
+use crate::snapshot::{Meta, Miss, Reader};
 
 mod elsewhere;
 mod known;
@@ -23,6 +23,19 @@ pub const PASSWD: &str = "/etc/passwd";
 pub const SHADOW: &str = "/etc/shadow";
 /// `/etc/login.defs`
 pub const LOGIN_DEFS: &str = "/etc/login.defs";
+
+/// The account files and their backups, those that anybody may read first.
+pub const FILES: [&str; 9] = [
+    PASSWD,
+    "/etc/passwd-",
+    "/etc/group",
+    "/etc/group-",
+    SHADOW,
+    "/etc/shadow-",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    "/etc/security/opasswd",
+];
 
 /// Everything the files say about accounts.
 #[derive(Clone, Debug)]
@@ -43,6 +56,8 @@ pub struct Accounts {
     pub shells: Fact<Vec<PathBuf>>,
     /// Which of `/etc/nologin`, `/run/nologin` and `/var/run/nologin` stand: logins other than root's are refused (`nologin(5)`).
     pub nologin: Fact<Vec<PathBuf>>,
+    /// Owner and mode of the account files and their backups, links followed.
+    pub files: Vec<(&'static str, Fact<Meta>)>,
     /// Lines of the files that are odd, with the file.
     pub defects: Vec<(&'static str, Defect)>,
 }
@@ -144,6 +159,7 @@ impl Accounts {
             login_defs,
             shells: reader.fact(Path::new("/etc/shells")).map(|view| shells(view.bytes)),
             nologin: nologin(reader),
+            files: FILES.iter().map(|path| (*path, meta(reader, path))).collect(),
             defects,
         }
     }
@@ -314,6 +330,10 @@ fn shells(bytes: &[u8]) -> Vec<PathBuf> {
         Some(PathBuf::from(OsStr::from_bytes(word)))
     };
     bytes.split(|byte| *byte == b'\n').filter_map(path).collect()
+}
+
+fn meta(reader: &Reader<'_>, path: &str) -> Fact<Meta> {
+    reader.meta(Path::new(path)).map_or_else(Miss::fact, Fact::Known)
 }
 
 fn nologin(reader: &Reader<'_>) -> Fact<Vec<PathBuf>> {

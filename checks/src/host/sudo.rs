@@ -64,9 +64,20 @@ pub enum FileState {
     /// sudo reads it.
     Used,
     /// sudo refuses it for its owner or mode.
-    Refused(&'static str),
+    Refused(Refusal),
     /// It could not be read here; it may hold anything.
     Unread(Why),
+}
+
+/// Why sudo refuses a file or directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is not root's.
+    Owner,
+    /// Everybody may write it.
+    Everyone,
+    /// A group other than root's may write it.
+    Group,
 }
 
 /// How an account can become root.
@@ -300,11 +311,11 @@ impl Sudo {
 }
 
 /// Why sudo refuses a file or directory (`sudo_secure_path`), or None.
-pub fn refused(meta: &Meta) -> Option<&'static str> {
+pub fn refused(meta: &Meta) -> Option<Refusal> {
     match meta {
-        Meta { uid: 1.., .. } => Some("is not owned by root"),
-        Meta { mode, .. } if mode & 0o002 != 0 => Some("is writable by everyone"),
-        Meta { mode, gid: 1.., .. } if mode & 0o020 != 0 => Some("is writable by a group other than root's"),
+        Meta { uid: 1.., .. } => Some(Refusal::Owner),
+        Meta { mode, .. } if mode & 0o002 != 0 => Some(Refusal::Everyone),
+        Meta { mode, gid: 1.., .. } if mode & 0o020 != 0 => Some(Refusal::Group),
         _ => None,
     }
 }
