@@ -91,7 +91,7 @@ fn way_in(input: &Input<'_>, user: &User) -> WayIn {
         for source in mine.flat_map(|account| &account.sources) {
             way.any |= source.ways.iter().any(|way| way.grants != Grant::Nothing);
             way.shell |= source.ways.iter().any(|way| way.grants == Grant::Shell);
-            way.doubts.extend(source.doubts.iter().cloned());
+            way.doubts.extend(source.doubts.iter().map(|doubt| doubt.why.clone()));
         }
     }
     way

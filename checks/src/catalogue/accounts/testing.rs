@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use crate::access::{Access, AccountAccess, DaemonAccess, Grant, Method, SourceAccess, SourceClass, Way};
+use crate::access::{Access, AccessDoubt, AccountAccess, DaemonAccess, Grant, Method, SourceAccess, SourceClass, Way};
 use crate::check::{Check, Finding, Input, Profile, Verdict, placeholders};
 use crate::fact::{Fact, Why};
 use crate::host::Host;
@@ -12,6 +12,7 @@ use crate::observation::Observations;
 use crate::observation::password::{AccountAudit, Outcome, PasswordAudit};
 use crate::policy::Policy;
 use crate::snapshot::Sketch;
+use crate::sshd::Effective;
 
 /// A sha512crypt hash.
 pub(super) const SHA512: &str =
@@ -115,6 +116,7 @@ impl Case {
     fn access(&self, host: &Host) -> Access {
         let source = |ways| SourceAccess {
             class: SourceClass::Private,
+            settings: 0,
             example: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)),
             ways,
             usable_keys: Vec::new(),
@@ -122,9 +124,9 @@ impl Case {
             refused_because: Vec::new(),
             decided_by: Vec::new(),
             reproduce: String::new(),
-            doubts: if self.doubtful { vec![Why::Denied] } else { Vec::new() },
+            doubts: if self.doubtful { vec![AccessDoubt { method: None, why: Why::Denied }] } else { Vec::new() },
         };
-        let key = Way { methods: vec![Method::Publickey], grants: Grant::Shell };
+        let key = Way { methods: vec![Method::Publickey], grants: Grant::Shell, keys: Vec::new() };
         let account = |user: &crate::host::accounts::User| {
             let name = user.name().text().into_owned();
             let ways = if self.logins.contains(&name) { vec![key.clone()] } else { Vec::new() };
@@ -132,9 +134,18 @@ impl Case {
         };
         let accounts = host.accounts.list().iter().map(account).collect();
         let config = PathBuf::from("/etc/ssh/sshd_config");
-        Access {
-            daemons: vec![DaemonAccess { config, unit: None, listeners: Vec::new(), accounts, doubts: Vec::new() }],
-        }
+        let daemon = DaemonAccess {
+            config,
+            unit: None,
+            listeners: Vec::new(),
+            accounts,
+            doubts: Vec::new(),
+            global: Ok(Effective::default()),
+            effective: vec![Effective::default()],
+            program: String::new(),
+            options: String::new(),
+        };
+        Access { daemons: vec![daemon] }
     }
 
     /// What the check says.
