@@ -108,7 +108,7 @@ impl Case {
     pub(super) fn audit(&self, user: &str, tried: u64, outcome: Outcome) -> Self {
         let mut case = self.clone();
         let mut audit = case.seen.passwords.known().cloned().unwrap_or_default();
-        audit.accounts.push(AccountAudit { user: user.to_owned(), tried, of: 1000, outcome });
+        audit.accounts.push(AccountAudit { user: user.to_owned(), method: None, tried, of: 5000, outcome });
         case.seen.passwords = Fact::Known(PasswordAudit { ..audit });
         case
     }

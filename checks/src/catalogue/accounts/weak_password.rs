@@ -4,7 +4,7 @@ use super::{BASELINE, PROTECTION, locking, passwords, shown, subject};
 use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict};
 use crate::crypt::Hash;
 use crate::fact::{Fact, Why};
-use crate::observation::password::Outcome;
+use crate::observation::password::{NotTried, Outcome};
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -38,6 +38,10 @@ pub static CHECK: Check = Check {
     check,
 };
 
+/// The likeliest candidates. Whose password is none of them was looked at, even where the budget ended before the list: a strong
+/// method lets through only some dozens a second, and every host that uses one would be undecided.
+const ENOUGH: u64 = 1000;
+
 fn check(input: &Input<'_>) -> Verdict {
     let mut tally = Tally::new();
     for (user, password) in passwords(input, &mut tally) {
@@ -55,21 +59,33 @@ fn check(input: &Input<'_>) -> Verdict {
         };
         let entry = audit.accounts.iter().find(|account| account.user == user.name().text());
         match entry.map(|account| (&account.outcome, account)) {
-            Some((Outcome::Weak, _)) => {
+            Some((Outcome::Weak(_), _)) => {
                 let finding = Finding::new(Severity::Critical, subject(user), "weak").with("user", user.name().text());
                 tally.fail(locking(shown(finding, user, &password, "(hash)"), user));
             }
-            Some((Outcome::NotFound, account)) if account.tried < account.of => {
+            Some((Outcome::NotFound, account)) if account.tried < account.of.min(ENOUGH) => {
                 let why =
                     format!("{} of {} candidates were tried before the budget was spent", account.tried, account.of);
                 tally.doubt(subject(user), Why::Failed(why));
             }
-            Some((Outcome::NotFound | Outcome::NoPassword, _)) => {}
-            Some((Outcome::NotTried(why), _)) => tally.doubt(subject(user), why.clone()),
+            Some((Outcome::NotFound | Outcome::Empty | Outcome::Locked | Outcome::Unusable, _)) => {}
+            Some((Outcome::NotTried(why), _)) => tally.doubt(subject(user), untried(*why)),
             None => tally.doubt(subject(user), Why::NotAsked("the password audit left it out")),
         }
     }
+    if let Some(why) = input.seen.passwords.known().and_then(|audit| audit.word_list.as_ref()) {
+        tally.doubt("word list", why.clone());
+    }
     tally.verdict()
+}
+
+fn untried(why: NotTried) -> Why {
+    match why {
+        NotTried::Unrecognised => Why::Failed("its hash is of a method that hostward does not know".to_owned()),
+        NotTried::TooCostly(refusal) => Why::Failed(refusal.to_string()),
+        NotTried::OutOfMemory => Why::Failed("there was no memory for one guess".to_owned()),
+        NotTried::OutOfBudget => Why::TimedOut,
+    }
 }
 
 #[cfg(test)]
@@ -77,14 +93,15 @@ mod tests {
     use super::super::testing::{Case, SHA512};
     use super::*;
     use crate::edit::Edit;
+    use crate::observation::password::Rank;
 
     #[test]
     fn what_the_audit_found_is_told_and_what_it_did_not_try_is_unknown() {
         let case = Case::new().password("alice", SHA512);
-        assert_eq!(case.audit("alice", 10, Outcome::Weak).findings(&CHECK), ["account:alice weak"]);
+        assert_eq!(case.audit("alice", 10, Outcome::Weak(Rank::First1000)).findings(&CHECK), ["account:alice weak"]);
         case.audit("alice", 1000, Outcome::NotFound).clean(&CHECK);
         assert_eq!(case.audit("alice", 999, Outcome::NotFound).doubts(&CHECK), ["account:alice"]);
-        assert_eq!(case.audit("alice", 0, Outcome::NotTried(Why::TimedOut)).doubts(&CHECK), ["account:alice"]);
+        assert_eq!(case.audit("alice", 0, Outcome::NotTried(NotTried::OutOfBudget)).doubts(&CHECK), ["account:alice"]);
         assert_eq!(case.doubts(&CHECK), ["account:alice"], "no audit was made");
         assert_eq!(case.audit("root", 1, Outcome::NotFound).doubts(&CHECK), ["account:alice"]);
         assert_eq!(case.deny("/etc/shadow").doubts(&CHECK), ["file:/etc/shadow"]);
@@ -98,12 +115,12 @@ mod tests {
 
     #[test]
     fn alibabas_own_accounts_are_not_locked() {
-        let case = Case::new().password("alice", SHA512).audit("alice", 1, Outcome::Weak);
+        let case = Case::new().password("alice", SHA512).audit("alice", 1, Outcome::Weak(Rank::First1000));
         assert_eq!(case.finding(&CHECK).fix, [Edit::LockPassword { user: "alice".to_owned() }]);
         let case = Case::new()
             .user("ecs-assist-user:x:1001:1001::/home/ecs-assist-user:/sbin/nologin")
             .password("ecs-assist-user", SHA512)
-            .audit("ecs-assist-user", 1, Outcome::Weak);
+            .audit("ecs-assist-user", 1, Outcome::Weak(Rank::First1000));
         assert_eq!(case.finding(&CHECK).fix, []);
     }
 }
