@@ -20,6 +20,8 @@ enum Command {
     Scan(Box<command::scan::Args>),
     SshdConfig(command::sshd_config::Args),
     Access(command::access::Args),
+    Baseline(command::baseline::Args),
+    Validate(command::validate::Args),
     List(command::list::Args),
     Explain(command::explain::Args),
     /// Print the JSON Schema of the report
@@ -33,6 +35,8 @@ impl Cli {
             Command::Scan(args) => command::scan::run(args),
             Command::SshdConfig(args) => command::sshd_config::run(args),
             Command::Access(args) => command::access::run(args),
+            Command::Baseline(args) => command::baseline::run(args),
+            Command::Validate(args) => command::validate::run(args),
             Command::List(args) => command::list::run(args),
             Command::Explain(args) => command::explain::run(args),
             Command::Schema => command::schema::run(),

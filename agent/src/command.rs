@@ -1,13 +1,16 @@
 //! One file a subcommand.
 
 pub mod access;
+pub mod baseline;
 pub mod completions;
 pub mod explain;
 pub mod list;
+pub mod look;
 pub mod passwords;
 pub mod scan;
 pub mod schema;
 pub mod sshd_config;
+pub mod validate;
 
 use std::io::Write;
 

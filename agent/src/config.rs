@@ -129,11 +129,10 @@ impl Configuration {
     }
 }
 
-/// The digest of what is right, whichever files said it: `sha256:` and 64 hexadecimal digits.
+/// The digest of what is right, whichever files said it: SHA-256 in hex.
 pub fn digest(policy: &Policy) -> String {
     let hash = Sha256::digest(policy.canonical().as_bytes());
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Reads one file as what its name says: `hostward.toml` is settings, every other is policy.

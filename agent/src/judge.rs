@@ -4,7 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hostward_checks::check::{Check, Doubt, Finding, Input, Severity, Text, Verdict};
 use hostward_checks::fact::Why;
+use hostward_checks::observation::UnixSeconds;
+use hostward_checks::policy::Policy;
 use sha2::{Digest, Sha256};
+
+use crate::baseline::Baseline;
 
 /// One check judged.
 #[derive(Debug)]
@@ -101,9 +105,20 @@ pub fn fingerprint(check: &str, subject: &str) -> String {
 /// Why a check that needs a running host does not apply to an offline root.
 pub const LIVE_ONLY: Text = Text { en: "only a running host can tell", zh: "仅能在运行中的主机上判断" };
 
-/// Applies the policy to what a check found.
-pub fn judge(check: &'static Check, verdict: Verdict, policy: &hostward_checks::policy::Policy) -> Judged {
-    let forced = policy.severity.get(check.id).copied();
+/// What findings are judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// What is right.
+    pub policy: &'a Policy,
+    /// When the scan was made: waivers end.
+    pub now: UnixSeconds,
+    /// Findings accepted before, where only new ones count.
+    pub baseline: Option<&'a Baseline>,
+}
+
+/// Applies severities, waivers and the baseline to what a check found.
+pub fn judge(check: &'static Check, verdict: Verdict, rules: &Rules<'_>) -> Judged {
+    let forced = rules.policy.severity.get(check.id).copied();
     let severity = forced.unwrap_or(check.severity);
     let (state, findings, doubts) = match verdict {
         Verdict::Pass => (State::Pass, Vec::new(), Vec::new()),
@@ -111,14 +126,100 @@ pub fn judge(check: &'static Check, verdict: Verdict, policy: &hostward_checks::
         Verdict::NotApplicable(why) => (State::NotApplicable(why), Vec::new(), Vec::new()),
         Verdict::Unknown(doubts) => (State::Unknown, Vec::new(), doubts),
     };
-    let findings = findings
+    let findings: Vec<JudgedFinding> = findings
         .into_iter()
-        .map(|finding| JudgedFinding {
-            severity: forced.unwrap_or(finding.severity),
-            fingerprint: fingerprint(check.id, &finding.subject),
-            waived: None,
-            finding,
+        .map(|finding| {
+            let fingerprint = fingerprint(check.id, &finding.subject);
+            let waiver = rules.policy.waiver(check.id, &finding.subject, rules.now);
+            let waived = match waiver {
+                Some(waiver) => Some(Waived::Waiver { reason: waiver.reason.clone(), expires: waiver.expires }),
+                None => rules.baseline.filter(|baseline| baseline.accepts(&fingerprint)).map(|_| Waived::Baseline),
+            };
+            JudgedFinding { severity: forced.unwrap_or(finding.severity), fingerprint, waived, finding }
         })
         .collect();
+    let state = match state {
+        // What could not be looked at is covered by no waiver of what was found.
+        State::Fail if findings.iter().all(|finding| finding.waived.is_some()) => {
+            if doubts.is_empty() {
+                State::Waived
+            } else {
+                State::Unknown
+            }
+        }
+        state => state,
+    };
     Judged { check, state, findings, doubts, severity }
+}
+
+#[cfg(test)]
+mod tests {
+    use hostward_checks::check::Profile;
+    use hostward_checks::policy::Waiver;
+
+    use super::*;
+    use crate::baseline::Accepted;
+
+    const CHECK: &Check = &hostward_checks::catalogue::metadata::hardened::CHECK;
+
+    fn fail(subjects: &[&str], doubts: usize) -> Verdict {
+        let findings = subjects.iter().map(|subject| Finding::new(Severity::High, *subject, "open")).collect();
+        let doubt = Doubt { subject: "x".into(), why: Why::TimedOut };
+        Verdict::Fail(findings, vec![doubt; doubts])
+    }
+
+    fn waiver(subject: Option<&str>, expires: i64) -> Waiver {
+        Waiver {
+            check: CHECK.id.into(),
+            subject: subject.map(Into::into),
+            reason: "agreed".into(),
+            expires: Some(expires),
+        }
+    }
+
+    #[test]
+    fn severities_of_the_policy_count() {
+        let mut policy = Policy::builtin(Profile::Enhanced);
+        policy.severity.insert(CHECK.id.into(), Severity::Low);
+        let judged = judge(CHECK, fail(&["a"], 0), &Rules { policy: &policy, now: 0, baseline: None });
+        assert_eq!((judged.severity, judged.findings[0].severity), (Severity::Low, Severity::Low));
+    }
+
+    #[test]
+    fn waivers_cover_what_they_name_while_they_hold() {
+        let mut policy = Policy::builtin(Profile::Enhanced);
+        policy.waivers = vec![waiver(Some("a"), 100)];
+        for (subjects, doubts, now, want) in [
+            (&["a"][..], 0, 99, State::Waived),
+            (&["a"], 0, 100, State::Fail),
+            (&["a", "b"], 0, 99, State::Fail),
+            (&["a"], 1, 99, State::Unknown),
+        ] {
+            let judged = judge(CHECK, fail(subjects, doubts), &Rules { policy: &policy, now, baseline: None });
+            assert_eq!(judged.state, want, "{subjects:?} {doubts} {now}");
+            assert_eq!(judged.findings.len(), subjects.len(), "a waived finding is still told");
+        }
+        policy.waivers = vec![waiver(None, 100)];
+        let all = judge(CHECK, fail(&["a", "b"], 0), &Rules { policy: &policy, now: 0, baseline: None });
+        assert_eq!(all.state, State::Waived);
+        assert_eq!(all.findings[0].waived, Some(Waived::Waiver { reason: "agreed".into(), expires: Some(100) }));
+    }
+
+    #[test]
+    fn the_baseline_covers_what_stood_in_it() {
+        let policy = Policy::builtin(Profile::Enhanced);
+        let accepted = Accepted {
+            fingerprint: fingerprint(CHECK.id, "a"),
+            check: CHECK.id.into(),
+            subject: "a".into(),
+            severity: "high".into(),
+        };
+        let baseline = Baseline::new("now".into(), vec![accepted]);
+        let rules = Rules { policy: &policy, now: 0, baseline: Some(&baseline) };
+        assert_eq!(judge(CHECK, fail(&["a"], 0), &rules).state, State::Waived);
+        let judged = judge(CHECK, fail(&["a", "b"], 0), &rules);
+        assert_eq!(judged.state, State::Fail);
+        let waived: Vec<bool> = judged.findings.iter().map(|finding| finding.waived.is_some()).collect();
+        assert_eq!(waived, [true, false]);
+    }
 }

@@ -5,6 +5,7 @@ use crate::check::Check;
 pub mod accounts;
 pub mod keys;
 pub mod metadata;
+pub mod policy;
 
 /// Every check, in the order in which reports show them.
 pub static ALL: &[&Check] = &[
@@ -32,6 +33,7 @@ pub static ALL: &[&Check] = &[
     &metadata::readiness::CHECK,
     &metadata::local_access::CHECK,
     &metadata::user_data::CHECK,
+    &policy::waivers::CHECK,
 ];
 
 /// The check with this id.

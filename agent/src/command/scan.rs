@@ -2,22 +2,20 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use anyhow::Context;
-use hostward_checks::access::Access;
-use hostward_checks::catalogue;
-use hostward_checks::check::{Check, Input, Profile, Scope, Severity, Verdict};
+use hostward_checks::check::{Lang, Profile, Severity};
 use hostward_checks::observation::Mode;
-use hostward_checks::policy::Policy;
 
+use super::look::{Looking, look};
 use super::{LangArg, language, print};
-use crate::exit_code::{Ends, ExitCode};
-use crate::judge::{self, Judged};
-use crate::observe::metadata::Endpoint;
+use crate::baseline::Baseline;
+use crate::config;
+use crate::exit_code::ExitCode;
+use crate::judge::Judged;
 use crate::report::text::{self, Layout};
 use crate::report::{Frame, HostBlock, InstanceBlock, OsBlock, Report};
-use crate::survey::{Survey, Wanted, survey};
+use crate::survey::Survey;
 
 /// Look at this host, or at a mounted image, and report who can get in and what is exposed
 ///
@@ -25,21 +23,14 @@ use crate::survey::{Survey, Wanted, survey};
 /// 2: none, but something at that level could not be decided.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Scan this directory as an offline root: nothing outside it is read
-    #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
-    /// Which checks run: basic, enhanced or image [default: enhanced; image with --root]
-    #[arg(long, value_parser = profile)]
-    profile: Option<Profile>,
-    /// Run only these checks or areas (sshd, sshd.root-login, …), separated by commas
-    #[arg(long, value_name = "CHECKS", value_delimiter = ',')]
-    only: Vec<String>,
-    /// Leave out these checks or areas
-    #[arg(long, value_name = "CHECKS", value_delimiter = ',')]
-    skip: Vec<String>,
-    /// The least severity that fails: info, low, medium, high, critical
-    #[arg(long, value_name = "SEVERITY", default_value = "medium", value_parser = severity)]
-    fail_on: Severity,
+    #[command(flatten)]
+    looking: Looking,
+    /// Count only findings that the baseline does not hold (see `hostward baseline`)
+    #[arg(long)]
+    new_only: bool,
+    /// The least severity that fails: info, low, medium, high, critical [default: medium]
+    #[arg(long, value_name = "SEVERITY", value_parser = severity)]
+    fail_on: Option<Severity>,
     /// Exit 0 for findings and for what could not be decided
     #[arg(long)]
     exit_zero: bool,
@@ -52,9 +43,6 @@ pub struct Args {
     /// Language of the text report
     #[arg(long, value_enum)]
     lang: Option<LangArg>,
-    /// Ask the metadata service at this address, wherever this host is [default: http://100.100.100.200, on ECS only]
-    #[arg(long, value_name = "URL")]
-    metadata_endpoint: Option<Endpoint>,
 }
 
 /// `--format`.
@@ -79,60 +67,26 @@ fn severity(word: &str) -> Result<Severity, String> {
 
 /// Scans and reports.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let (began, started) = (Instant::now(), jiff::Timestamp::now());
-    let profile = args.profile.unwrap_or(if args.root.is_some() { Profile::Image } else { Profile::Enhanced });
-    let policy = Policy::builtin(profile);
-    let checks = select(profile, args)?;
-    let wanted = Wanted {
-        network: true,
-        metadata: checks.iter().any(|check| matches!(check.area(), "metadata" | "ports" | "keys")),
-        logins: true,
-        metadata_endpoint: args.metadata_endpoint,
-        says_ecs: None,
-    };
-    let _lock = if args.root.is_none() { crate::lock::share(Path::new(crate::lock::PATH))? } else { None };
-    let survey = survey(args.root.as_deref(), &wanted)?;
-    let access = Access::resolve(&survey.host, &survey.seen);
-    let input = Input { host: &survey.host, seen: &survey.seen, access: &access, policy: &policy };
-    let judged: Vec<Judged> = checks.iter().map(|check| judge::judge(check, verdict(check, &input), &policy)).collect();
+    let all = args.looking.configuration()?;
+    let baseline = if args.new_only { Baseline::read(&args.looking.baseline_file()?)? } else { None };
+    let looked = look(&args.looking, &all, baseline.as_ref())?;
     let frame = Frame {
-        host: host_block(&survey),
-        policy_digest: String::new(),
-        profile: profile.word(),
-        started,
-        duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        fail_on: args.fail_on,
+        host: host_block(&looked.survey),
+        policy_digest: config::digest(&all.policy),
+        profile: all.policy.profile.word(),
+        started: looked.started,
+        duration_ms: looked.milliseconds,
+        fail_on: args.fail_on.or(all.settings.fail_on).unwrap_or(Severity::Medium),
     };
-    let report = Report::new(frame, &judged);
-    let full = keep(&report, &survey);
-    deliver(args, &report, &judged, full.as_deref())?;
+    let report = Report::new(frame, &looked.judged);
+    let full = keep(&report, &looked.survey);
+    deliver(args, all.settings.language, &report, &looked.judged, full.as_deref())?;
     Ok(match report.summary.verdict.as_str() {
         _ if args.exit_zero => ExitCode::Clean,
         "fail" => ExitCode::Findings,
         "undecided" => ExitCode::Undecided,
         _ => ExitCode::Clean,
     })
-}
-
-/// A check outside its scope does not apply; everywhere else it is run.
-fn verdict(check: &Check, input: &Input<'_>) -> Verdict {
-    match (check.scope, input.seen.mode) {
-        (Scope::Live, Mode::Offline) => Verdict::NotApplicable(judge::LIVE_ONLY),
-        _ => judge::run(check, input),
-    }
-}
-
-fn select(profile: Profile, args: &Args) -> anyhow::Result<Vec<&'static Check>> {
-    let known = |word: &str| catalogue::ALL.iter().any(|check| check.id == word || check.area() == word);
-    if let Some(bad) = args.only.iter().chain(&args.skip).find(|word| !known(word)) {
-        return Err(Ends::with(ExitCode::Usage, super::explain::unknown_check(bad)));
-    }
-    let names = |list: &[String], check: &Check| list.iter().any(|word| word == check.id || word == check.area());
-    let chosen = catalogue::ALL.iter().copied().filter(|check| {
-        let asked = if args.only.is_empty() { check.profiles.contains(&profile) } else { names(&args.only, check) };
-        asked && !names(&args.skip, check)
-    });
-    Ok(chosen.collect())
 }
 
 fn host_block(survey: &Survey) -> HostBlock {
@@ -175,13 +129,21 @@ fn keep(report: &Report, survey: &Survey) -> Option<String> {
     Some(path.display().to_string())
 }
 
-fn deliver(args: &Args, report: &Report, judged: &[Judged], full: Option<&str>) -> anyhow::Result<()> {
+fn deliver(
+    args: &Args,
+    configured: Option<Lang>,
+    report: &Report,
+    judged: &[Judged],
+    full: Option<&str>,
+) -> anyhow::Result<()> {
     let terminal = args.output.is_none() && std::io::stdout().is_terminal();
     let out = match args.format {
         Format::Text => {
             let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
             let layout = Layout {
-                lang: language(args.lang),
+                lang: args
+                    .lang
+                    .map_or_else(|| configured.unwrap_or_else(|| language(None)), |asked| language(Some(asked))),
                 colour,
                 terminal: terminal || args.output.is_some(),
                 full_report: full,

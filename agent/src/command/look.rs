@@ -1,0 +1,139 @@
+//! What `scan` and `baseline accept` do alike: read the configuration, choose the checks, look, judge.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use hostward_checks::access::Access;
+use hostward_checks::catalogue;
+use hostward_checks::check::{Check, Input, Profile, Scope, Verdict};
+use hostward_checks::observation::Mode;
+use hostward_checks::policy::Policy;
+
+use super::scan::profile;
+use crate::baseline::Baseline;
+use crate::config::{Configuration, Sources};
+use crate::exit_code::{Ends, ExitCode};
+use crate::judge::{self, Judged, Rules};
+use crate::observe::metadata::Endpoint;
+use crate::survey::{Survey, Wanted, survey};
+
+/// Where to look, and for what.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Looking {
+    /// Scan this directory as an offline root: nothing outside it is read
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Which checks run: basic, enhanced or image [default: the policy's, else enhanced; image with --root]
+    #[arg(long, value_parser = profile)]
+    pub profile: Option<Profile>,
+    /// Run only these checks or areas (sshd, sshd.root-login, …), separated by commas
+    #[arg(long, value_name = "CHECKS", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Leave out these checks or areas
+    #[arg(long, value_name = "CHECKS", value_delimiter = ',')]
+    pub skip: Vec<String>,
+    /// This policy instead of /etc/hostward/policy.toml and policy.d (with --root: instead of the built-in one)
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// These settings instead of /etc/hostward/hostward.toml
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// This baseline instead of /var/lib/hostward/baseline.json
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Ask the metadata service at this address, wherever this host is [default: http://100.100.100.200, on ECS only]
+    #[arg(long, value_name = "URL")]
+    pub metadata_endpoint: Option<Endpoint>,
+}
+
+impl Looking {
+    /// The configuration in force.
+    ///
+    /// # Errors
+    /// Exit code 78: a file is wrong.
+    pub fn configuration(&self) -> anyhow::Result<Configuration> {
+        let mut sources = Sources::of_host(self.root.is_some());
+        (sources.policy, sources.settings) = (self.policy.clone(), self.config.clone());
+        let otherwise = if self.root.is_some() { Profile::Image } else { Profile::Enhanced };
+        Configuration::load(&sources, self.profile, otherwise)
+    }
+
+    /// Where the baseline is kept.
+    ///
+    /// # Errors
+    /// Exit code 64: an offline root has none of its own, and none was named.
+    pub fn baseline_file(&self) -> anyhow::Result<PathBuf> {
+        match (&self.baseline, &self.root) {
+            (Some(file), _) => Ok(file.clone()),
+            (None, None) => Ok(Baseline::path()),
+            (None, Some(_)) => {
+                let message = "an offline root has no baseline of its own: name one with --baseline FILE";
+                Err(Ends::with(ExitCode::Usage, message))
+            }
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Looked {
+    /// What was seen.
+    pub survey: Survey,
+    /// What the checks say, judged.
+    pub judged: Vec<Judged>,
+    /// When it began.
+    pub started: jiff::Timestamp,
+    /// How long it took.
+    pub milliseconds: u64,
+}
+
+/// Looks and judges. With a baseline only what is new counts.
+///
+/// # Errors
+/// A check that does not exist, another run that holds the host, a root that is not there.
+pub fn look(args: &Looking, all: &Configuration, baseline: Option<&Baseline>) -> anyhow::Result<Looked> {
+    let (began, started) = (Instant::now(), jiff::Timestamp::now());
+    let checks = select(args, &all.policy)?;
+    let wanted = Wanted {
+        network: true,
+        metadata: checks.iter().any(|check| matches!(check.area(), "metadata" | "ports" | "keys")),
+        logins: true,
+        metadata_endpoint: args.metadata_endpoint.or(all.settings.metadata_endpoint),
+        says_ecs: all.settings.platform.says_ecs(),
+    };
+    let _lock = if args.root.is_none() { crate::lock::share(Path::new(crate::lock::PATH))? } else { None };
+    let survey = survey(args.root.as_deref(), &wanted)?;
+    let access = Access::resolve(&survey.host, &survey.seen);
+    let input = Input { host: &survey.host, seen: &survey.seen, access: &access, policy: &all.policy };
+    let rules = Rules { policy: &all.policy, now: survey.seen.now, baseline };
+    let judged = checks.iter().map(|check| judge::judge(check, verdict(check, &input), &rules)).collect();
+    let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(Looked { survey, judged, started, milliseconds })
+}
+
+/// A check outside its scope does not apply; everywhere else it is run.
+fn verdict(check: &Check, input: &Input<'_>) -> Verdict {
+    match (check.scope, input.seen.mode) {
+        (Scope::Live, Mode::Offline) => Verdict::NotApplicable(judge::LIVE_ONLY),
+        _ => judge::run(check, input),
+    }
+}
+
+/// The command line's `--only`, else what the policy selects; without what `--skip` names.
+fn select(args: &Looking, policy: &Policy) -> anyhow::Result<Vec<&'static Check>> {
+    let known = |word: &str| catalogue::ALL.iter().any(|check| check.id == word || check.area() == word);
+    if let Some(bad) = args.only.iter().chain(&args.skip).find(|word| !known(word)) {
+        return Err(Ends::with(ExitCode::Usage, super::explain::unknown_check(bad)));
+    }
+    let names = |list: &[String], check: &Check| list.iter().any(|word| word == check.id || word == check.area());
+    let chosen = catalogue::ALL.iter().copied().filter(|check| {
+        let in_profile = check.profiles.contains(&policy.profile);
+        let asked = if args.only.is_empty() {
+            policy.selects(check.id, check.area(), in_profile)
+        } else {
+            names(&args.only, check)
+        };
+        asked && !names(&args.skip, check)
+    });
+    Ok(chosen.collect())
+}

@@ -1,0 +1,3 @@
+//! The area policy: what hostward's own policy lets pass.
+
+pub mod waivers;
