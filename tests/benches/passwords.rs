@@ -1,6 +1,6 @@
 //! Password checks per core beside the system's libxcrypt, in one run: CPU time for one guess, medians as ratios.
 //!
-//! `cargo bench -p hostward-tests --bench passwords`, with `--target x86_64-unknown-linux-musl` for the shipped binary.
+//! `cargo bench -p hostward-tests --bench passwords [-- NAME...]`, with `--target x86_64-unknown-linux-musl` for the shipped binary.
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a bench talks to a person")]
 
 use std::process::Command;
@@ -31,7 +31,11 @@ const METHODS: &[(&str, &str, usize)] = &[
 
 fn main() {
     println!("method      libxcrypt us   hostward us   rate (floor: $6$ 1.0, $y$ 0.85)");
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     for (name, setting, digest) in METHODS {
+        if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part.as_str())) {
+            continue;
+        }
         let separator = if setting.starts_with("$2") || !setting.starts_with('$') { "" } else { "$" };
         let verifier = verifier(&format!("{setting}{separator}{}", "a".repeat(*digest)));
         let (mut theirs, mut ours) = (Vec::new(), Vec::new());
