@@ -21,7 +21,10 @@ use std::time::Duration;
 
 use hostward_checks::candidate::Generator;
 use hostward_checks::crypt::{Crypt, Hash, Limits, Method};
+use hostward_checks::fact::Fact;
+use hostward_checks::host::accounts::Accounts;
 use hostward_checks::observation::password::{AccountAudit, NotTried, Outcome, PasswordAudit, Rank};
+use hostward_checks::parse::passwd::Name;
 
 use budget::Budget;
 use schedule::{Schedule, Task};
@@ -30,12 +33,12 @@ use word_list::WordList;
 /// One account to audit.
 #[derive(Clone)]
 pub struct Account {
-    /// Its name, as the report shows it.
-    pub user: String,
+    /// Its name.
+    pub user: Name,
     /// The GECOS field of passwd(5).
     pub gecos: Vec<u8>,
-    /// The password field of shadow(5) or passwd(5).
-    pub password: Vec<u8>,
+    /// The password field that counts, of shadow(5) or passwd(5). Absent: the shadow line is not there, so no password fits.
+    pub password: Fact<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Account {
@@ -80,6 +83,19 @@ impl Progress for () {
     fn advance(&self, _: u64, _: u64) {}
 }
 
+/// The accounts of a host, in the order of its passwd file; those that no look-up by name reaches are left out.
+#[must_use]
+pub fn accounts_of(accounts: &Accounts) -> Vec<Account> {
+    let reachable = accounts.list().iter().filter(|user| !user.hidden_name);
+    reachable
+        .map(|user| Account {
+            user: user.name().clone(),
+            gecos: user.entry.gecos.clone(),
+            password: user.password().map(|password| password.field.bytes().to_vec()),
+        })
+        .collect()
+}
+
 /// The year of a Unix time, for [`Request::year`].
 #[must_use]
 pub fn year_of(seconds: i64) -> u16 {
@@ -110,20 +126,27 @@ pub fn run(request: &Request<'_>, progress: &dyn Progress) -> PasswordAudit {
     let plans: Vec<Plan> = request
         .accounts
         .iter()
-        .map(|account| match Hash::parse(&account.password) {
-            Hash::Empty => Plan::Known(None, Outcome::Empty),
-            Hash::Locked => Plan::Known(None, Outcome::Locked),
-            Hash::Unusable => Plan::Known(None, Outcome::Unusable),
-            Hash::Unrecognised => Plan::Known(None, Outcome::NotTried(NotTried::Unrecognised)),
-            Hash::Known(hash) => {
-                if let Some(&task) = task_of.get(account.password.as_slice()) {
-                    return Plan::Task(hash.method(), task);
+        .map(|account| {
+            let password = match &account.password {
+                Fact::Known(password) => password.as_slice(),
+                Fact::Absent => return Plan::Known(None, Outcome::Unusable),
+                Fact::Unknown(why) => return Plan::Known(None, Outcome::NotTried(NotTried::Unreadable(why.clone()))),
+            };
+            match Hash::parse(password) {
+                Hash::Empty => Plan::Known(None, Outcome::Empty),
+                Hash::Locked => Plan::Known(None, Outcome::Locked),
+                Hash::Unusable => Plan::Known(None, Outcome::Unusable),
+                Hash::Unrecognised => Plan::Known(None, Outcome::NotTried(NotTried::Unrecognised)),
+                Hash::Known(hash) => {
+                    if let Some(&task) = task_of.get(password) {
+                        return Plan::Task(hash.method(), task);
+                    }
+                    let plan = plan(hash, account, request, &generator, words.as_ref(), &mut tasks);
+                    if let Plan::Task(_, task) = plan {
+                        task_of.insert(password, task);
+                    }
+                    plan
                 }
-                let plan = plan(hash, account, request, &generator, words.as_ref(), &mut tasks);
-                if let Plan::Task(_, task) = plan {
-                    task_of.insert(&account.password, task);
-                }
-                plan
             }
         })
         .collect();
@@ -157,7 +180,7 @@ fn plan(
         Err(refusal) => Plan::Known(Some(method), Outcome::NotTried(NotTried::TooCostly(refusal))),
         Ok(verifier) => {
             let sharing = request.accounts.iter().filter(|other| other.password == account.password);
-            let candidates = generator.accounts(sharing.map(|other| (other.user.as_bytes(), other.gecos.as_slice())));
+            let candidates = generator.accounts(sharing.map(|other| (other.user.bytes(), other.gecos.as_slice())));
             tasks.push(Task::new(verifier, candidates, words.map(WordList::reader)));
             Plan::Task(method, tasks.len() - 1)
         }

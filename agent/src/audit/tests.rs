@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
+use hostward_checks::fact::Why;
+
 use super::*;
 
 /// md5crypt of "root@123".
@@ -14,7 +16,7 @@ const MD5_STRONG: &str = "$1$abcdefgh$E2IUOVGWn4QIROUcRm1wO/";
 const MD5_IN_LIST: &str = "$1$abcdefgh$sa1soY78mvFEHQW//8d38/";
 
 fn account(user: &str, password: &str) -> Account {
-    Account { user: user.to_owned(), gecos: Vec::new(), password: password.as_bytes().to_vec() }
+    Account { user: Name::new(user), gecos: Vec::new(), password: Fact::Known(password.as_bytes().to_vec()) }
 }
 
 fn request<'a>(accounts: Vec<Account>, cancel: &'a AtomicBool) -> Request<'a> {
@@ -33,7 +35,7 @@ fn request<'a>(accounts: Vec<Account>, cancel: &'a AtomicBool) -> Request<'a> {
 }
 
 fn outcomes(audit: &PasswordAudit) -> Vec<(&str, &Outcome)> {
-    audit.accounts.iter().map(|a| (a.user.as_str(), &a.outcome)).collect()
+    audit.accounts.iter().map(|a| (std::str::from_utf8(a.user.bytes()).expect("ASCII"), &a.outcome)).collect()
 }
 
 #[test]
@@ -130,6 +132,18 @@ fn a_dear_hash_does_not_keep_a_cheap_one_waiting() {
     let cancel = AtomicBool::new(false);
     let audit = run(&request(vec![account("dear", &dear), account("root", MD5_ROOT_123)], &cancel), &());
     assert_eq!(audit.accounts[1].outcome, Outcome::Weak(Rank::First1000));
+}
+
+#[test]
+fn what_could_not_be_read_is_never_passed() {
+    let cancel = AtomicBool::new(false);
+    let mut unread = account("root", "");
+    unread.password = Fact::Unknown(Why::Denied);
+    let mut missing = account("lost", "");
+    missing.password = Fact::Absent;
+    let audit = run(&request(vec![unread, missing], &cancel), &());
+    assert_eq!(audit.accounts[0].outcome, Outcome::NotTried(NotTried::Unreadable(Why::Denied)));
+    assert_eq!(audit.accounts[1].outcome, Outcome::Unusable);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::crypt::{Method, Refusal};
 use crate::fact::Why;
+use crate::parse::passwd::Name;
 
 /// The audit of every account that has a password hash.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub struct PasswordAudit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountAudit {
     /// The account.
-    pub user: String,
+    pub user: Name,
     /// The method of its hash, where there is one that is known.
     pub method: Option<Method>,
     /// Candidates tried.
@@ -60,8 +61,10 @@ pub enum Rank {
 }
 
 /// Why a hash was not tried: the verdict is unknown, never passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotTried {
+    /// The password field could not be read.
+    Unreadable(Why),
     /// Its method is not known.
     Unrecognised,
     /// One guess costs too much.
