@@ -9,11 +9,13 @@ use hostward_checks::check::{Check, Input, Profile, Scope, Verdict};
 use hostward_checks::observation::Mode;
 use hostward_checks::policy::Policy;
 
+use super::passwords;
 use super::scan::profile;
 use crate::baseline::Baseline;
-use crate::config::{Configuration, Sources};
+use crate::config::{Budget, Configuration, CrossCheck, Settings, Sources};
 use crate::exit_code::{Ends, ExitCode};
 use crate::judge::{self, Judged, Rules};
+use crate::observe::cross_check::cross_checks;
 use crate::observe::metadata::Endpoint;
 use crate::survey::{Survey, Wanted, survey};
 
@@ -44,6 +46,26 @@ pub struct Looking {
     /// Ask the metadata service at this address, wherever this host is [default: http://100.100.100.200, on ECS only]
     #[arg(long, value_name = "URL")]
     pub metadata_endpoint: Option<Endpoint>,
+    /// Try these words too, one a line, after hostward's own candidates
+    #[arg(long, value_name = "FILE")]
+    pub wordlist: Option<PathBuf>,
+    /// Processor time for trying passwords: a time with its unit, full, or 0 for not at all [default: 20s]
+    #[arg(long, value_name = "TIME", value_parser = passwords::budget)]
+    pub password_budget: Option<Budget>,
+    /// Ask the running sshd whether it agrees: about no connection, one, or all [default: one]
+    #[arg(long, value_enum)]
+    pub cross_check: Option<CrossCheckArg>,
+}
+
+/// `--cross-check`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum CrossCheckArg {
+    /// Never ask
+    None,
+    /// Ask about root from a public address
+    One,
+    /// Ask about every account and source
+    All,
 }
 
 impl Looking {
@@ -56,6 +78,20 @@ impl Looking {
         (sources.policy, sources.settings) = (self.policy.clone(), self.config.clone());
         let otherwise = if self.root.is_some() { Profile::Image } else { Profile::Enhanced };
         Configuration::load(&sources, self.profile, otherwise)
+    }
+
+    /// How many connections the running sshd is asked about.
+    fn questions(&self, settings: &Settings) -> usize {
+        let asked = self.cross_check.or(settings.cross_check.map(|configured| match configured {
+            CrossCheck::None => CrossCheckArg::None,
+            CrossCheck::One => CrossCheckArg::One,
+            CrossCheck::All => CrossCheckArg::All,
+        }));
+        match asked.unwrap_or(CrossCheckArg::One) {
+            CrossCheckArg::None => 0,
+            CrossCheckArg::One => 1,
+            CrossCheckArg::All => usize::MAX,
+        }
     }
 
     /// Where the baseline is kept.
@@ -102,8 +138,16 @@ pub fn look(args: &Looking, all: &Configuration, baseline: Option<&Baseline>) ->
         says_ecs: all.settings.platform.says_ecs(),
     };
     let _lock = if args.root.is_none() { crate::lock::share(Path::new(crate::lock::PATH))? } else { None };
-    let survey = survey(args.root.as_deref(), &wanted)?;
+    let mut survey = survey(args.root.as_deref(), &wanted)?;
     let access = Access::resolve(&survey.host, &survey.seen);
+    if survey.seen.mode == Mode::Live {
+        survey.seen.cross_checks = cross_checks(&access, args.questions(&all.settings));
+    }
+    if checks.iter().any(|check| check.area() == "accounts") {
+        let budget = args.password_budget.or(all.settings.password_budget).unwrap_or(passwords::USUAL);
+        let words = args.wordlist.clone().or_else(|| all.settings.wordlists.first().cloned());
+        survey.seen.passwords = passwords::try_passwords(&survey.host, &survey.seen, budget, words);
+    }
     let input = Input { host: &survey.host, seen: &survey.seen, access: &access, policy: &all.policy };
     let rules = Rules { policy: &all.policy, now: survey.seen.now, baseline };
     let judged = checks.iter().map(|check| judge::judge(check, verdict(check, &input), &rules)).collect();

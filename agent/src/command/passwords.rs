@@ -13,7 +13,7 @@ use hostward_checks::observation::Observations;
 use hostward_checks::observation::password::PasswordAudit;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::audit::{self, Account, Progress, Request};
+use crate::audit::{self, Progress, Request};
 use crate::config::{Budget, length};
 
 /// What a scan spends where nobody says otherwise.
@@ -43,22 +43,10 @@ pub fn try_passwords(
     if budget == Budget::Time(Duration::ZERO) {
         return Fact::Unknown(Why::NotAsked("the password audit was turned off"));
     }
-    let users = match &host.accounts.users {
-        Fact::Known(users) => users,
+    match &host.accounts.users {
+        Fact::Known(_) => {}
         Fact::Absent => return Fact::Absent,
         Fact::Unknown(why) => return Fact::Unknown(why.clone()),
-    };
-    let mut accounts = Vec::new();
-    for user in users.iter().filter(|user| !user.hidden_name) {
-        match user.password() {
-            Fact::Known(password) => accounts.push(Account {
-                user: user.name().text().into_owned(),
-                gecos: user.entry.gecos.clone(),
-                password: password.field.bytes().to_vec(),
-            }),
-            Fact::Absent => {}
-            Fact::Unknown(why) => return Fact::Unknown(why),
-        }
     }
     let terminal = std::io::stderr().is_terminal();
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
@@ -68,7 +56,7 @@ pub fn try_passwords(
     };
     let name = seen.hostname.known().cloned().unwrap_or_default();
     let request = Request {
-        accounts,
+        accounts: audit::accounts_of(&host.accounts),
         host_words: name.split(|c: char| !c.is_alphanumeric()).map(|word| word.as_bytes().to_vec()).collect(),
         year: audit::year_of(seen.now),
         word_list,
