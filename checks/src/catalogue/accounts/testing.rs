@@ -10,6 +10,7 @@ use crate::fact::{Fact, Why};
 use crate::host::Host;
 use crate::observation::Observations;
 use crate::observation::password::{AccountAudit, Outcome, PasswordAudit};
+use crate::parse::passwd::Name;
 use crate::policy::Policy;
 use crate::snapshot::Sketch;
 use crate::sshd::Effective;
@@ -108,7 +109,7 @@ impl Case {
     pub(super) fn audit(&self, user: &str, tried: u64, outcome: Outcome) -> Self {
         let mut case = self.clone();
         let mut audit = case.seen.passwords.known().cloned().unwrap_or_default();
-        audit.accounts.push(AccountAudit { user: user.to_owned(), method: None, tried, of: 5000, outcome });
+        audit.accounts.push(AccountAudit { user: Name::new(user), method: None, tried, of: 5000, outcome });
         case.seen.passwords = Fact::Known(PasswordAudit { ..audit });
         case
     }

@@ -57,7 +57,7 @@ fn check(input: &Input<'_>) -> Verdict {
                 continue;
             }
         };
-        let entry = audit.accounts.iter().find(|account| account.user == user.name().text());
+        let entry = audit.accounts.iter().find(|account| account.user == *user.name());
         match entry.map(|account| (&account.outcome, account)) {
             Some((Outcome::Weak(_), _)) => {
                 let finding = Finding::new(Severity::Critical, subject(user), "weak").with("user", user.name().text());
@@ -69,7 +69,7 @@ fn check(input: &Input<'_>) -> Verdict {
                 tally.doubt(subject(user), Why::Failed(why));
             }
             Some((Outcome::NotFound | Outcome::Empty | Outcome::Locked | Outcome::Unusable, _)) => {}
-            Some((Outcome::NotTried(why), _)) => tally.doubt(subject(user), untried(*why)),
+            Some((Outcome::NotTried(why), _)) => tally.doubt(subject(user), untried(why)),
             None => tally.doubt(subject(user), Why::NotAsked("the password audit left it out")),
         }
     }
@@ -79,8 +79,9 @@ fn check(input: &Input<'_>) -> Verdict {
     tally.verdict()
 }
 
-fn untried(why: NotTried) -> Why {
+fn untried(why: &NotTried) -> Why {
     match why {
+        NotTried::Unreadable(why) => why.clone(),
         NotTried::Unrecognised => Why::Failed("its hash is of a method that hostward does not know".to_owned()),
         NotTried::TooCostly(refusal) => Why::Failed(refusal.to_string()),
         NotTried::OutOfMemory => Why::Failed("there was no memory for one guess".to_owned()),
