@@ -55,7 +55,7 @@ fn compare(suite: &Suite) {
     let dialect = oracle.dialect().unwrap();
     let mut generator = Generator::new(seed, &dialect);
     let mut kinds: BTreeMap<String, (usize, Tree, Question)> = BTreeMap::new();
-    let (mut asked, mut refused, mut differing, mut settings) = (0, 0, 0, 0);
+    let (mut asked, mut refused, mut differing, mut settings, mut crashed) = (0, 0, 0, 0, 0);
     while asked < wanted {
         let mut trees = Vec::new();
         let mut questions = Vec::new();
@@ -70,6 +70,11 @@ fn compare(suite: &Suite) {
         let expected = oracle.ask(&questions).unwrap();
         for ((tree, question), expected) in trees.into_iter().zip(questions).zip(expected) {
             asked += 1;
+            // sshd's own fault, seen on 9.6 with Subsystem inside Match: no answer to compare with.
+            if expected.stderr.contains("Segmentation fault") {
+                crashed += 1;
+                continue;
+            }
             refused += usize::from(!expected.taken);
             settings += expected.stdout.lines().count();
             let got = oracle.ask_hostward(&binary, &question).unwrap();
@@ -81,8 +86,9 @@ fn compare(suite: &Suite) {
     }
     // A generator whose every file is refused, or none, would compare nothing.
     assert!((asked / 20..asked * 3 / 4).contains(&refused), "{suite}: {refused} of {asked} refused");
-    let figures =
-        format!("{asked} pairs ({refused} refused), {settings} settings, {differing} differences, seed {seed}");
+    let figures = format!(
+        "{asked} pairs ({refused} refused, {crashed} crashed sshd), {settings} settings, {differing} differences, seed {seed}"
+    );
     if differing == 0 {
         return results::tested(TEST, suite.name(), figures);
     }
