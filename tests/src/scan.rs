@@ -19,13 +19,14 @@ pub struct Scan {
     pub took: Duration,
 }
 
-/// `hostward scan --root DIRECTORY`, with a time limit and with little memory, so that a hang or a flood is a failure.
+/// `hostward scan --root DIRECTORY` with 20 s of processor time, two minutes in all and 1 GiB of addresses: a hang or a
+/// flood is a failure, a busy machine is none.
 ///
 /// # Errors
 /// There is no binary.
 pub fn offline(directory: &Path) -> Result<Command> {
     let mut command = Command::new("timeout");
-    command.args(["-k", "1", "60", "prlimit", "--as=1073741824"]).arg(crate::binary()?);
+    command.args(["-k", "1", "120", "prlimit", "--cpu=20", "--as=1073741824"]).arg(crate::binary()?);
     command.arg("scan").arg("--root").arg(directory);
     command.env_clear();
     Ok(command)
