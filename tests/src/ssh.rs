@@ -1,7 +1,7 @@
 //! Real logins with the real client, and what each of them was granted.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -201,12 +201,22 @@ const SFTP_INIT: &[u8] = &[0, 0, 0, 5, 1, 0, 0, 0, 3];
 /// The type of the server's answer, SSH_FXP_VERSION.
 const SFTP_VERSION: u8 = 2;
 
-/// Runs a command with `input` on its standard input, which then ends.
+/// Runs a command with `input` on its standard input, which ends after the first answer: a file server that reads the
+/// end at once forgets what it was about to say.
 fn with_input(command: &mut Command, input: &[u8]) -> std::io::Result<Output> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
+    let mut answer = vec![0; 64];
+    let mut length = 0;
+    if let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.as_mut()) {
         // A client that was refused has closed it already.
         let _ = stdin.write_all(input);
+        if !input.is_empty() {
+            length = stdout.read(&mut answer)?;
+        }
     }
-    child.wait_with_output()
+    let mut output = child.wait_with_output()?;
+    answer.truncate(length);
+    answer.append(&mut output.stdout);
+    output.stdout = answer;
+    Ok(output)
 }
