@@ -3,6 +3,7 @@
 pub mod command;
 pub mod cross_check;
 pub mod daemons;
+pub mod firewall;
 pub mod logins;
 pub mod metadata;
 pub mod netlink;
@@ -16,6 +17,7 @@ use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::SockaddrStorage;
 
 pub use daemons::daemons;
+pub use firewall::firewall;
 pub use logins::logins;
 pub use sockets::sockets;
 

@@ -3,13 +3,16 @@
 
 pub mod access_conf;
 pub mod authorized_keys;
+pub mod iptables;
 pub mod key_blob;
 pub mod login_defs;
+pub mod nft;
 pub mod nsswitch;
 pub mod pam;
 pub mod passwd;
 pub mod private_key;
 pub mod procfs;
+pub mod ruleset;
 pub mod secrets;
 pub mod security_conf;
 pub mod sshd_log;

@@ -17,7 +17,7 @@ pub struct Firewall {
     pub published: Vec<Published>,
     /// Which local users the rules let connect to 100.100.100.200.
     pub metadata: MetadataUsers,
-    /// Where it was read from: `nftables`, `iptables-legacy`.
+    /// Where it was read from: `nftables`, `iptables`, or both.
     pub source: &'static str,
 }
 
@@ -31,6 +31,15 @@ pub enum MetadataUsers {
     Everybody,
     /// Only these user ids; everybody else's packets are dropped or rejected.
     Only(Vec<u32>),
+}
+
+impl Firewall {
+    /// Whether a new connection from any address to this port is let in. None: it depends on more than the port, or on rules
+    /// that are not modelled.
+    pub fn accepts(&self, protocol: Protocol, port: u16) -> Option<bool> {
+        let rule = self.ports.iter().find(|rule| rule.protocol == protocol && (rule.low..=rule.high).contains(&port));
+        rule.map_or(self.default_accepts, |rule| rule.accepts_any)
+    }
 }
 
 /// What the rules say of one port.

@@ -1,0 +1,114 @@
+//! The host firewall, asked of its own programs and read only: nftables, and iptables where it has tables of its own.
+
+use std::time::Duration;
+
+use hostward_checks::fact::{Fact, Why};
+use hostward_checks::observation::firewall::Firewall;
+use hostward_checks::parse::ruleset::{Family, Ruleset};
+use hostward_checks::parse::{iptables, nft};
+
+use super::command::{Output, ask};
+
+const TIME: Duration = Duration::from_secs(5);
+const BYTES: usize = 16 << 20;
+
+const NFT: &[&str] = &["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"];
+
+/// iptables writes its tables with two programs, one a family.
+const SAVE: [(Family, &[&str], &str); 2] = [
+    (Family::V4, &["/usr/sbin/iptables-save", "/sbin/iptables-save"], "/proc/net/ip_tables_names"),
+    (Family::V6, &["/usr/sbin/ip6tables-save", "/sbin/ip6tables-save"], "/proc/net/ip6_tables_names"),
+];
+
+/// Variants that read the legacy tables whatever the default is.
+const LEGACY: [&[&str]; 2] = [
+    &["/usr/sbin/iptables-legacy-save", "/sbin/iptables-legacy-save", "/usr/sbin/iptables-save", "/sbin/iptables-save"],
+    &[
+        "/usr/sbin/ip6tables-legacy-save",
+        "/sbin/ip6tables-legacy-save",
+        "/usr/sbin/ip6tables-save",
+        "/sbin/ip6tables-save",
+    ],
+];
+
+/// What the host firewall lets in. Where a program that would know is missing or fails, the answer is unknown, never "no
+/// firewall".
+pub fn firewall() -> Fact<Firewall> {
+    match read() {
+        Ok(firewall) => Fact::Known(firewall),
+        Err(why) => Fact::Unknown(why),
+    }
+}
+
+fn read() -> Result<Firewall, Why> {
+    if !nix::unistd::geteuid().is_root() {
+        return Err(Why::Denied);
+    }
+    let mut legacy = false;
+    let mut rules = Ruleset::default();
+    for ((family, _, names), programs) in SAVE.iter().zip(LEGACY) {
+        // The file is there once the kernel has legacy tables, and names them: asking loads no module.
+        if std::fs::read(names).is_ok_and(|names| !names.trim_ascii().is_empty()) {
+            save(programs, *family, &mut rules)?;
+            legacy = true;
+        }
+    }
+    let source = match ask(NFT, &["-j", "list", "ruleset"], TIME, BYTES) {
+        // Without the kernel's part there is nothing that nft could tell.
+        Fact::Absent if legacy && !std::path::Path::new("/sys/module/nf_tables").exists() => "iptables",
+        Fact::Absent => return Err(Why::Failed("nft is not installed: no other program tells all rules".to_owned())),
+        Fact::Unknown(why) => return Err(why),
+        Fact::Known(output) => {
+            nftables(&output, &mut rules)?;
+            if legacy { "nftables and iptables" } else { "nftables" }
+        }
+    };
+    Ok(rules.judge(source))
+}
+
+fn nftables(output: &Output, rules: &mut Ruleset) -> Result<(), Why> {
+    let failed = |what: &str| Why::Failed(format!("nft -j list ruleset: {what}"));
+    if output.cut {
+        return Err(failed("too slow or too long"));
+    }
+    if !output.success {
+        return Err(failed("failed"));
+    }
+    let (read, defects) = nft::read(&output.bytes);
+    if let Some(defect) = defects.first() {
+        return Err(failed(&defect.what));
+    }
+    let mut known = read.rules;
+    // iptables wrote these tables with extensions that only it can name again; else they stay as doubts.
+    for (family, programs, _) in SAVE {
+        let mut again = Ruleset::default();
+        if read.extensions.iter().any(|(of, _)| *of == family) && save(programs, family, &mut again).is_ok() {
+            known
+                .chains
+                .retain(|(of, table, _), _| !(*of == family && again.chains.keys().any(|(_, name, _)| name == table)));
+            known.chains.extend(again.chains);
+        }
+    }
+    // A legacy table and one of nft may have the same name: both decide.
+    let legacy: Vec<(Family, String)> =
+        rules.chains.keys().map(|(family, table, _)| (*family, table.clone())).collect();
+    for ((family, table, chain), value) in known.chains {
+        let taken = legacy.contains(&(family, table.clone()));
+        let table = if taken { format!("nft {table}") } else { table };
+        rules.chains.insert((family, table, chain), value);
+    }
+    Ok(())
+}
+
+fn save(programs: &[&str], family: Family, rules: &mut Ruleset) -> Result<(), Why> {
+    let program = programs.first().copied().unwrap_or_default();
+    match ask(programs, &[], TIME, BYTES) {
+        Fact::Known(output) if output.success => match iptables::read(&output.bytes, family, rules).first() {
+            None => Ok(()),
+            Some(defect) => Err(Why::Failed(format!("{program}: {}", defect.what))),
+        },
+        Fact::Known(_) => Err(Why::Failed(format!("{program} failed"))),
+        Fact::Absent => Err(Why::Failed(format!("{program} is not installed"))),
+        Fact::Unknown(why) => Err(why),
+    }
+}

@@ -1,0 +1,462 @@
+//! Packet filter rules in one form for nftables and iptables, and what they do with a new connection from outside.
+//!
+//! The question is asked for one packet: the first of a connection, from any address, through an interface that is not
+//! loopback, to one of the host's own addresses. A condition that depends on anything else holds perhaps; a port is let in or
+//! not only where every way through the rules says the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use crate::observation::firewall::{Firewall, MetadataUsers, PortRule, Published};
+use crate::observation::socket::Protocol;
+
+/// Ports from a first to a last.
+pub type Range = (u16, u16);
+
+/// What a rule asks of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Test {
+    /// Never holds for the packet in question, e.g. `ct state established`, `iif lo`.
+    Never,
+    /// Depends on what is not modelled: source, interface, mark, rate.
+    Perhaps,
+    /// The transport protocol is one of these, or is none of them.
+    Protocols(Vec<Protocol>, bool),
+    /// The destination port is one of these, or is none of them; of this protocol, or of any.
+    Ports(Option<Protocol>, Vec<Range>, bool),
+    /// The destination is this address.
+    Destination(IpAddr),
+}
+
+/// What a rule does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Lets the packet in, as far as this hook goes.
+    Accept,
+    /// Drops or rejects it.
+    Drop,
+    /// Goes on with the chain that called.
+    Return,
+    /// Asks another chain and comes back.
+    Jump(String),
+    /// Asks another chain and comes back to the caller's caller.
+    Goto(String),
+    /// Sends it elsewhere: address and port, as far as they are told.
+    Translate(String),
+    /// Counts, logs, marks: the next rule follows.
+    Nothing,
+    /// Ends in a way that is not modelled.
+    Opaque,
+    /// One of several, by destination port.
+    ByPort(Option<Protocol>, Vec<(Vec<Range>, Action)>),
+}
+
+/// A rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// All must hold.
+    pub tests: Vec<Test>,
+    /// What then happens.
+    pub action: Action,
+}
+
+/// Which packets a table sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// `ip`
+    V4,
+    /// `ip6`
+    V6,
+    /// `inet`
+    Both,
+}
+
+/// Where the kernel enters a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// Decides on packets to the host itself, before or after routing.
+    Input,
+    /// Translates destinations before routing.
+    Translation,
+    /// Decides on packets that the host's own processes send.
+    Output,
+}
+
+/// A chain's full name: family, table, chain.
+pub type ChainId = (Family, String, String);
+
+/// A chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// The hook it hangs on; None for a chain that others jump to.
+    pub hook: Option<Hook>,
+    /// Whether its policy is to drop.
+    pub drops: bool,
+    /// Its rules.
+    pub rules: Vec<Rule>,
+}
+
+/// All chains.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ruleset {
+    /// By full name.
+    pub chains: BTreeMap<ChainId, Chain>,
+}
+
+/// Chains called by chains called by …: the kernel allows 16 (`NFT_JUMP_STACK_SIZE`).
+const DEPTH: usize = 16;
+/// Rules looked at for one port, and for all: a rule set that needs more is not judged.
+const STEPS: usize = 100_000;
+const ALL_STEPS: usize = 5_000_000;
+
+/// What may become of a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Fate {
+    accept: bool,
+    drop: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Packet {
+    protocol: Protocol,
+    port: u16,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    No,
+    Perhaps,
+    Yes,
+}
+
+impl Rule {
+    fn holds(&self, packet: Packet) -> Holds {
+        let mut holds = Holds::Yes;
+        for test in &self.tests {
+            match test.holds(packet) {
+                Holds::No => return Holds::No,
+                Holds::Perhaps => holds = Holds::Perhaps,
+                Holds::Yes => {}
+            }
+        }
+        holds
+    }
+}
+
+impl Test {
+    fn holds(&self, packet: Packet) -> Holds {
+        let sure = |holds: bool| if holds { Holds::Yes } else { Holds::No };
+        match self {
+            Self::Never => Holds::No,
+            Self::Perhaps | Self::Destination(_) => Holds::Perhaps,
+            Self::Protocols(these, negated) => sure(these.contains(&packet.protocol) != *negated),
+            Self::Ports(protocol, ranges, negated) => sure(
+                protocol.is_none_or(|protocol| protocol == packet.protocol)
+                    && (within(ranges, packet.port) != *negated),
+            ),
+        }
+    }
+}
+
+fn within(ranges: &[Range], port: u16) -> bool {
+    ranges.iter().any(|(low, high)| (*low..=*high).contains(&port))
+}
+
+/// One walk of a packet through the chains.
+struct Walk<'r> {
+    rules: &'r Ruleset,
+    fate: Fate,
+    steps: usize,
+}
+
+impl Walk<'_> {
+    /// Passes a chain; true where the packet may come back from it undecided.
+    fn chain(&mut self, id: &ChainId, packet: Packet, depth: usize) -> bool {
+        let Some(chain) = self.rules.chains.get(id).filter(|_| depth < DEPTH) else {
+            // A chain that is not there: whatever it would say.
+            self.fate = Fate { accept: true, drop: true };
+            return true;
+        };
+        let mut back = false;
+        for rule in &chain.rules {
+            self.steps += 1;
+            if self.steps > STEPS {
+                self.fate = Fate { accept: true, drop: true };
+                return true;
+            }
+            let holds = rule.holds(packet);
+            if holds == Holds::No {
+                continue;
+            }
+            let passes = self.act(&rule.action, id, packet, depth);
+            back |= passes == Passes::Back;
+            if passes != Passes::On && holds == Holds::Yes {
+                return back;
+            }
+        }
+        true
+    }
+
+    fn act(&mut self, action: &Action, id: &ChainId, packet: Packet, depth: usize) -> Passes {
+        let other = |name: &String| (id.0, id.1.clone(), name.clone());
+        match action {
+            Action::Nothing | Action::Translate(_) => Passes::On,
+            Action::Accept => {
+                self.fate.accept = true;
+                Passes::Ends
+            }
+            Action::Drop => {
+                self.fate.drop = true;
+                Passes::Ends
+            }
+            Action::Opaque => {
+                self.fate = Fate { accept: true, drop: true };
+                Passes::Ends
+            }
+            Action::Return => Passes::Back,
+            Action::Jump(name) if self.chain(&other(name), packet, depth + 1) => Passes::On,
+            Action::Goto(name) if self.chain(&other(name), packet, depth + 1) => Passes::Back,
+            Action::Jump(_) | Action::Goto(_) => Passes::Ends,
+            Action::ByPort(protocol, cases) => {
+                let right = protocol.is_none_or(|protocol| protocol == packet.protocol);
+                let case = cases.iter().find(|(ranges, _)| right && within(ranges, packet.port));
+                case.map_or(Passes::On, |(_, action)| self.act(action, id, packet, depth + 1))
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Passes {
+    /// The next rule follows.
+    On,
+    /// The calling chain goes on.
+    Back,
+    /// Decided.
+    Ends,
+}
+
+impl Ruleset {
+    /// What the rules let in and publish.
+    pub fn judge(&self, source: &'static str) -> Firewall {
+        let filters_input = self
+            .chains
+            .values()
+            .any(|chain| chain.hook == Some(Hook::Input) && (chain.drops || !chain.rules.is_empty()))
+            && self.can_drop();
+        let mut steps = 0;
+        let mut ports: Vec<PortRule> = Vec::new();
+        let mut defaults = Vec::new();
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            let starts = self.starts(protocol);
+            // A port in no range that a rule names stands for all others.
+            let default = (1..=u16::MAX).rev().find(|port| !self.names(protocol, *port)).unwrap_or(u16::MAX);
+            let default = self.accepts(Packet { protocol, port: default }, &mut steps);
+            defaults.push(default);
+            let ends = starts.iter().skip(1).map(|next| next - 1).chain([u16::MAX]);
+            for (&low, high) in starts.iter().zip(ends) {
+                let accepts_any = self.accepts(Packet { protocol, port: low }, &mut steps);
+                if accepts_any == default {
+                    continue;
+                }
+                match ports.last_mut().filter(|last| (last.protocol, last.accepts_any) == (protocol, accepts_any)) {
+                    Some(last) if last.high.checked_add(1) == Some(low) => last.high = high,
+                    _ => ports.push(PortRule { protocol, low, high, accepts_any }),
+                }
+            }
+        }
+        // TCP and UDP may differ in what they do by default: then the rarer one is told port by port.
+        let default_accepts = defaults.first().copied().flatten();
+        if let Some(udp) = defaults.get(1).filter(|udp| **udp != default_accepts) {
+            fill(&mut ports, *udp);
+        }
+        let (published, metadata) = (self.published(), self.metadata());
+        Firewall { filters_input, ports, default_accepts, published, metadata, source }
+    }
+
+    /// Whether any rule or policy that a packet of this hook may meet can drop it.
+    fn can_drop(&self, hook: Hook) -> bool {
+        let drops = |action: &Action| match action {
+            Action::Drop | Action::Opaque => true,
+            Action::ByPort(_, cases) => cases.iter().any(|(_, action)| *action == Action::Drop),
+            _ => false,
+        };
+        let (mut todo, mut seen) = (Vec::new(), BTreeSet::new());
+        todo.extend(self.chains.iter().filter(|(_, chain)| chain.hook == Some(hook)).map(|(id, _)| id.clone()));
+        while let Some(id) = todo.pop() {
+            let Some(chain) = self.chains.get(&id) else { return true };
+            if chain.drops || chain.rules.iter().any(|rule| drops(&rule.action)) {
+                return true;
+            }
+            let called = |name: &String| (id.0, id.1.clone(), name.clone());
+            let calls = chain.rules.iter().flat_map(|rule| calls(&rule.action)).map(called);
+            todo.extend(calls.filter(|id| seen.insert(id.clone())));
+        }
+        false
+    }
+
+    /// Who may reach the metadata service: everybody, where nothing that goes out can be dropped; else this is not modelled.
+    fn metadata(&self) -> MetadataUsers {
+        if self.can_drop(Hook::Output) { MetadataUsers::Unknown } else { MetadataUsers::Everybody }
+    }
+
+    /// Whether both families let the packet in. None: it depends.
+    fn accepts(&self, packet: Packet, steps: &mut usize) -> Option<bool> {
+        let mut fates = [Family::V4, Family::V6].into_iter().map(|family| {
+            let mut total = Fate { accept: true, drop: false };
+            for (id, chain) in &self.chains {
+                if chain.hook != Some(Hook::Input) || (id.0 != family && id.0 != Family::Both) {
+                    continue;
+                }
+                let mut walk = Walk { rules: self, fate: Fate::default(), steps: 0 };
+                if walk.chain(id, packet, 0) {
+                    walk.fate.accept |= !chain.drops;
+                    walk.fate.drop |= chain.drops;
+                }
+                *steps += walk.steps;
+                // Every chain on the way must let it in.
+                total = Fate { accept: total.accept && walk.fate.accept, drop: total.drop || walk.fate.drop };
+            }
+            match total {
+                _ if *steps > ALL_STEPS => None,
+                Fate { accept: true, drop: false } => Some(true),
+                Fate { accept: false, drop: true } => Some(false),
+                _ => None,
+            }
+        });
+        let (v4, v6) = (fates.next()?, fates.next()?);
+        v4.filter(|_| v4 == v6)
+    }
+
+    fn ranges(&self) -> impl Iterator<Item = (Option<Protocol>, Range)> {
+        let rules = self.chains.values().flat_map(|chain| &chain.rules);
+        rules.flat_map(|rule| {
+            let tests = rule.tests.iter().flat_map(|test| match test {
+                Test::Ports(protocol, ranges, _) => ranges.iter().map(|range| (*protocol, *range)).collect(),
+                _ => Vec::new(),
+            });
+            let cases = match &rule.action {
+                Action::ByPort(protocol, cases) => {
+                    cases.iter().flat_map(|(ranges, _)| ranges.iter().map(|range| (*protocol, *range))).collect()
+                }
+                _ => Vec::new(),
+            };
+            tests.chain(cases).collect::<Vec<_>>()
+        })
+    }
+
+    fn names(&self, protocol: Protocol, port: u16) -> bool {
+        self.ranges().any(|(of, (low, high))| of.is_none_or(|of| of == protocol) && (low..=high).contains(&port))
+    }
+
+    /// Where the answer may change: the first port of every stretch.
+    fn starts(&self, protocol: Protocol) -> Vec<u16> {
+        let mut starts = BTreeSet::from([0]);
+        for (_, (low, high)) in self.ranges().filter(|(of, _)| of.is_none_or(|of| of == protocol)) {
+            starts.insert(low);
+            starts.extend(high.checked_add(1));
+        }
+        starts.into_iter().collect()
+    }
+
+    /// Ports that chains before routing send elsewhere.
+    fn published(&self) -> Vec<Published> {
+        let mut out = Vec::new();
+        let mut steps = 0;
+        for (id, chain) in &self.chains {
+            if chain.hook == Some(Hook::Translation) {
+                self.translations(id, &Narrowed::default(), 0, &mut steps, &mut out);
+            }
+        }
+        out.sort_by(|a, b| (a.protocol, a.port, a.address, &a.to).cmp(&(b.protocol, b.port, b.address, &b.to)));
+        out.dedup_by(|a, b| (a.protocol, a.port, a.address) == (b.protocol, b.port, b.address));
+        out
+    }
+
+    fn translations(&self, id: &ChainId, so_far: &Narrowed, depth: usize, steps: &mut usize, out: &mut Vec<Published>) {
+        let Some(chain) = self.chains.get(id).filter(|_| depth < DEPTH) else { return };
+        for rule in &chain.rules {
+            *steps += 1;
+            if *steps > STEPS {
+                return;
+            }
+            let Some(narrowed) = so_far.by(&rule.tests) else { continue };
+            match &rule.action {
+                Action::Translate(to) => narrowed.publish(to, out),
+                Action::Jump(name) | Action::Goto(name) => {
+                    self.translations(&(id.0, id.1.clone(), name.clone()), &narrowed, depth + 1, steps, out);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The chains that an action goes on in.
+fn calls(action: &Action) -> Vec<&String> {
+    match action {
+        Action::Jump(name) | Action::Goto(name) => vec![name],
+        Action::ByPort(_, cases) => cases.iter().flat_map(|(_, action)| calls(action)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Stretches of UDP ports that no entry names, where UDP's default is not TCP's.
+fn fill(ports: &mut Vec<PortRule>, accepts_any: Option<bool>) {
+    let named: Vec<Range> =
+        ports.iter().filter(|rule| rule.protocol == Protocol::Udp).map(|rule| (rule.low, rule.high)).collect();
+    let mut next = 0_u32;
+    for (low, high) in named.into_iter().map(|(low, high)| (u32::from(low), u32::from(high))).chain([(65_536, 65_536)])
+    {
+        if let (Ok(from), Ok(to)) = (u16::try_from(next), u16::try_from(low.saturating_sub(1)))
+            && next < low
+        {
+            ports.push(PortRule { protocol: Protocol::Udp, low: from, high: to, accepts_any });
+        }
+        next = high + 1;
+    }
+    ports.sort_by_key(|rule| (rule.protocol, rule.low));
+}
+
+/// What the rules on the way to a translation ask for.
+#[derive(Clone, Default)]
+struct Narrowed {
+    protocol: Option<Protocol>,
+    ports: Option<Vec<Range>>,
+    address: Option<IpAddr>,
+}
+
+impl Narrowed {
+    /// Narrowed further. None: the packet in question does not come here.
+    fn by(&self, tests: &[Test]) -> Option<Self> {
+        let mut out = self.clone();
+        for test in tests {
+            match test {
+                Test::Never => return None,
+                Test::Protocols(these, false) => match these.as_slice() {
+                    [] => return None,
+                    [protocol] => out.protocol = Some(*protocol),
+                    _ => {}
+                },
+                Test::Ports(protocol, ranges, false) => {
+                    out.protocol = out.protocol.or(*protocol);
+                    out.ports = Some(ranges.clone());
+                }
+                Test::Destination(address) => out.address = Some(*address),
+                Test::Protocols(_, true) | Test::Ports(_, _, true) | Test::Perhaps => {}
+            }
+        }
+        Some(out)
+    }
+
+    fn publish(&self, to: &str, out: &mut Vec<Published>) {
+        // A translation of every port is a gateway's, not a published service; 4096 ports are enough to tell of.
+        let ports = self.ports.iter().flatten().flat_map(|(low, high)| *low..=*high).take(4096);
+        let protocols = self.protocol.map_or_else(|| vec![Protocol::Tcp, Protocol::Udp], |protocol| vec![protocol]);
+        for port in ports {
+            for protocol in &protocols {
+                out.push(Published { protocol: *protocol, port, address: self.address, to: to.to_owned() });
+            }
+        }
+    }
+}
