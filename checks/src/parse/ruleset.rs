@@ -239,11 +239,7 @@ enum Passes {
 impl Ruleset {
     /// What the rules let in and publish.
     pub fn judge(&self, source: &'static str) -> Firewall {
-        let filters_input = self
-            .chains
-            .values()
-            .any(|chain| chain.hook == Some(Hook::Input) && (chain.drops || !chain.rules.is_empty()))
-            && self.can_drop();
+        let filters_input = self.can_drop(Hook::Input);
         let mut steps = 0;
         let mut ports: Vec<PortRule> = Vec::new();
         let mut defaults = Vec::new();
