@@ -1,0 +1,84 @@
+//! What starts with the system: enabled units, and the services of inetd and xinetd.
+
+use std::path::{Path, PathBuf};
+
+use crate::check::bytes_text;
+use crate::fact::Why;
+use crate::snapshot::{Miss, Reader};
+
+/// Something that is started, or whose socket is opened, at boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enabled {
+    /// The unit's name without suffix and instance, or the service's name.
+    pub name: String,
+    /// Who starts it: the unit, `inetd: NAME` or `xinetd: NAME`.
+    pub by: String,
+    /// The link or file that says so.
+    pub file: PathBuf,
+    /// The line, from 1.
+    pub line: Option<u32>,
+}
+
+/// Everything that is enabled, as far as links and files tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Services {
+    /// In the order in which it was found.
+    pub enabled: Vec<Enabled>,
+    /// What could not be read.
+    pub unread: Vec<(PathBuf, Why)>,
+}
+
+impl Services {
+    /// Reads `*.wants` and `*.requires` of `/etc/systemd/system`, `inetd.conf` and `xinetd.d`.
+    pub fn read(reader: &Reader<'_>) -> Self {
+        let mut out = Self::default();
+        for pattern in ["/etc/systemd/system/*.wants/*", "/etc/systemd/system/*.requires/*"] {
+            for file in out.glob(reader, pattern) {
+                let Some(unit) = file.file_name().map(|name| bytes_text(name.as_encoded_bytes())) else { continue };
+                let stem = unit.rsplit_once('.').map_or(unit.as_str(), |(stem, _)| stem);
+                let name = stem.split('@').next().unwrap_or(stem).to_owned();
+                out.enabled.push(Enabled { name, by: unit, file, line: None });
+            }
+        }
+        let inetd = PathBuf::from("/etc/inetd.conf");
+        out.lines(reader, &inetd, |number, words| {
+            let name = words.first().filter(|name| !name.starts_with('#'))?;
+            let (name, by) = ((*name).to_owned(), format!("inetd: {name}"));
+            Some(Enabled { name, by, file: inetd.clone(), line: Some(number) })
+        });
+        for file in out.glob(reader, "/etc/xinetd.d/*") {
+            let (mut service, mut disabled) = (None, false);
+            out.lines(reader, &file, |number, words| {
+                match words {
+                    ["service", name, ..] => service = Some(((*name).to_owned(), number)),
+                    ["disable", "=", value, ..] => disabled = *value == "yes",
+                    _ => {}
+                }
+                None
+            });
+            if let Some((name, line)) = service.filter(|_| !disabled) {
+                out.enabled.push(Enabled { by: format!("xinetd: {name}"), name, file, line: Some(line) });
+            }
+        }
+        out
+    }
+
+    fn glob(&mut self, reader: &Reader<'_>, pattern: &str) -> Vec<PathBuf> {
+        let found = reader.glob(Path::new(pattern));
+        self.unread.extend(found.unreadable);
+        found.paths
+    }
+
+    fn lines(&mut self, reader: &Reader<'_>, file: &Path, mut take: impl FnMut(u32, &[&str]) -> Option<Enabled>) {
+        match reader.file(file) {
+            Ok(view) => {
+                for (number, line) in (1..).zip(view.bytes.split(|byte| *byte == b'\n')) {
+                    let line = bytes_text(line);
+                    self.enabled.extend(take(number, &line.split_whitespace().collect::<Vec<_>>()));
+                }
+            }
+            Err(Miss::Unreadable(why)) => self.unread.push((file.to_path_buf(), why)),
+            Err(Miss::Absent | Miss::Pending) => {}
+        }
+    }
+}
