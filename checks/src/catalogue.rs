@@ -5,6 +5,7 @@ use crate::check::Check;
 pub mod accounts;
 pub mod keys;
 pub mod metadata;
+pub mod ports;
 pub mod policy;
 
 /// Every check, in the order in which reports show them.
@@ -29,6 +30,9 @@ pub static ALL: &[&Check] = &[
     &keys::unrestricted_root::CHECK,
     &keys::options::CHECK,
     &keys::private::CHECK,
+    &ports::exposed::CHECK,
+    &ports::plaintext::CHECK,
+    &ports::process::CHECK,
     &metadata::hardened::CHECK,
     &metadata::readiness::CHECK,
     &metadata::local_access::CHECK,

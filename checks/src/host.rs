@@ -11,6 +11,7 @@ pub mod login_files;
 pub mod metadata_clients;
 pub mod os;
 pub mod pam;
+pub mod services;
 pub mod sshd;
 pub mod sudo;
 
@@ -33,6 +34,8 @@ pub struct Host {
     pub cloud_init: Fact<cloud_init::CloudInit>,
     /// Programs that ask the metadata service without a token.
     pub metadata_clients: metadata_clients::MetadataClients,
+    /// What starts with the system.
+    pub services: services::Services,
     /// What else decides about logins: shells, revoked keys, host keys, files of PAM modules.
     pub login_files: login_files::LoginFiles,
 }
@@ -67,6 +70,7 @@ impl Host {
             keys,
             sshd,
             login_files,
+            services: services::Services::read(&reader),
             cloud_init: cloud_init::CloudInit::read(&reader),
             metadata_clients: metadata_clients::MetadataClients::read(&reader),
         };

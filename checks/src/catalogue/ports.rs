@@ -98,7 +98,8 @@ fn is_agent(listener: &Listener) -> bool {
 
 /// Whether sshd listens here, itself or through a socket unit: the area sshd speaks of it.
 fn is_sshd(listener: &Listener, input: &Input<'_>) -> bool {
-    let program = |process: &Process| process.executable.known().and_then(|path| path.file_name()) == Some(OsStr::new("sshd"));
+    let program =
+        |process: &Process| process.executable.known().and_then(|path| path.file_name()) == Some(OsStr::new("sshd"));
     let known = |port| {
         let mut listeners = input.access.daemons.iter().flat_map(|daemon| &daemon.listeners);
         port == 22 || listeners.any(|listener| listener.port() == port)
@@ -111,7 +112,9 @@ fn is_sshd(listener: &Listener, input: &Input<'_>) -> bool {
 /// Whether policy allows the listener.
 fn is_allowed(listener: &Listener, input: &Input<'_>) -> bool {
     let fits = |allowed: &AllowedListener| {
-        let path = |wanted: &String| owners(listener).iter().any(|o| o.executable.known().is_some_and(|p| p == Path::new(wanted)));
+        let path = |wanted: &String| {
+            owners(listener).iter().any(|o| o.executable.known().is_some_and(|p| p == Path::new(wanted)))
+        };
         let unit = |wanted: &String| owners(listener).iter().any(|o| o.unit.as_ref() == Some(wanted));
         allowed.port.is_none_or(|port| port == listener.port)
             && allowed.protocol.is_none_or(|protocol| protocol == listener.protocol)
@@ -128,7 +131,11 @@ fn about(finding: Finding, listener: &Listener) -> Finding {
     let finding = finding.with("place", place(listener)).with("who", who(listener));
     let finding = finding.seen("(sockets)", None, format!("{} {owner}", place(listener)).trim_end().to_owned());
     match listener.namespace {
-        None => finding.reproduce(format!("ss -{}lpn 'sport = :{}'", word(listener.protocol).chars().take(1).collect::<String>(), listener.port)),
+        None => finding.reproduce(format!(
+            "ss -{}lpn 'sport = :{}'",
+            word(listener.protocol).chars().take(1).collect::<String>(),
+            listener.port
+        )),
         Some(_) => finding,
     }
 }

@@ -51,7 +51,8 @@ pub static CHECK: Check = Check {
         Message {
             id: "listener",
             text: Text {
-                en: "{who} listens on {place}, reachable from {reach}", zh: "{who} 监听 {place}，可从{reach}访问"
+                en: "{who} listens on {place}, reachable from {reach}",
+                zh: "{who} 监听 {place}，可从{reach}访问",
             },
         },
         Message {
@@ -86,7 +87,12 @@ fn check(input: &Input<'_>) -> Verdict {
     let mut said = BTreeSet::new();
     // A foreign namespace is reached through this one only: by a proxy process or a published port, both seen here.
     for listener in sockets.listeners.iter().filter(|listener| listener.namespace.is_none()) {
-        if is_local(listener) || is_agent(listener) || is_sshd(listener, input) || is_allowed(listener, input) || is_client(listener) {
+        if is_local(listener)
+            || is_agent(listener)
+            || is_sshd(listener, input)
+            || is_allowed(listener, input)
+            || is_client(listener)
+        {
             continue;
         }
         let narrow = classify(listener.address) == SourceClass::Private && !listener.address.is_unspecified();
@@ -276,10 +282,17 @@ mod tests {
     fn severity_follows_service_public_address_and_firewall() {
         let redis = "tcp 0.0.0.0 6379 /usr/bin/redis-server";
         assert_eq!(Scene::one(redis).findings(&CHECK), ["high socket:tcp/0.0.0.0:6379 service"]);
-        assert_eq!(Scene::one("tcp :: 7777 /usr/bin/redis-server").findings(&CHECK), ["high socket:tcp/[::]:7777 service"]);
+        assert_eq!(
+            Scene::one("tcp :: 7777 /usr/bin/redis-server").findings(&CHECK),
+            ["high socket:tcp/[::]:7777 service"]
+        );
         let app = "tcp 0.0.0.0 8080 /opt/app";
         assert_eq!(Scene::one(app).findings(&CHECK), ["low socket:tcp/0.0.0.0:8080 listener"]);
-        let mut scene = Scene::of(vec![listener(app), listener("tcp 10.0.0.5 8081 /opt/app"), listener("tcp 0.0.0.0 443 /usr/sbin/nginx")]);
+        let mut scene = Scene::of(vec![
+            listener(app),
+            listener("tcp 10.0.0.5 8081 /opt/app"),
+            listener("tcp 0.0.0.0 443 /usr/sbin/nginx"),
+        ]);
         scene.seen.addresses = Fact::Known(vec!["203.0.113.9".parse().unwrap()]);
         assert_eq!(
             scene.findings(&CHECK),
@@ -317,8 +330,11 @@ mod tests {
         scene.policy.stop_exposed_units = true;
         let Verdict::Fail(findings, _) = scene.run(&CHECK) else { panic!("no finding") };
         assert_eq!(findings[0].fix, [Edit::StopUnit { unit: "x.service".into() }]);
-        scene.policy.allowed_listeners =
-            vec![AllowedListener { port: Some(6379), process: Some("/usr/bin/redis-server".into()), ..Default::default() }];
+        scene.policy.allowed_listeners = vec![AllowedListener {
+            port: Some(6379),
+            process: Some("/usr/bin/redis-server".into()),
+            ..Default::default()
+        }];
         assert_eq!(scene.run(&CHECK), Verdict::Pass);
         scene.policy.allowed_listeners[0].process = Some("/tmp/redis-server".into());
         assert_eq!(scene.findings(&CHECK).len(), 1);

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{about, is_allowed, is_local, main_owner, program, subject, unit};
-use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict, path_text};
+use crate::check::{
+    Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict, path_text,
+};
 use crate::edit::Edit;
 use crate::fact::Fact;
 use crate::host::services::Enabled;
@@ -38,8 +40,7 @@ pub static CHECK: Check = Check {
             text: Text { en: "{service} listens on {place} ({who})", zh: "{service} 监听 {place}（{who}）" },
         },
         Message {
-            id: "enabled",
-            text: Text { en: "{service} is enabled: {unit}", zh: "{service} 已启用：{unit}" },
+            id: "enabled", text: Text { en: "{service} is enabled: {unit}", zh: "{service} 已启用：{unit}" }
         },
     ],
     check,
@@ -60,13 +61,7 @@ const SERVICES: &[Service] = &[
     ("rsh", Severity::High, &[(Tcp, 514)], &["in.rshd", "rshd"], &["rsh", "shell", "rshd"]),
     ("rlogin", Severity::High, &[(Tcp, 513)], &["in.rlogind", "rlogind"], &["rlogin", "login", "rlogind"]),
     ("rexec", Severity::High, &[(Tcp, 512)], &["in.rexecd", "rexecd"], &["rexec", "exec", "rexecd"]),
-    (
-        "TFTP",
-        Severity::High,
-        &[(Udp, 69)],
-        &["in.tftpd", "tftpd", "atftpd"],
-        &["tftp", "tftpd-hpa", "atftpd", "tftpd"],
-    ),
+    ("TFTP", Severity::High, &[(Udp, 69)], &["in.tftpd", "tftpd", "atftpd"], &["tftp", "tftpd-hpa", "atftpd", "tftpd"]),
     ("finger", Severity::High, &[(Tcp, 79)], &["in.fingerd", "fingerd"], &["finger", "fingerd"]),
     ("SMTP", Severity::Medium, &[(Tcp, 25)], &[], &[]),
     ("rpcbind", Severity::Medium, &[(Tcp, 111), (Udp, 111)], &["rpcbind", "portmap"], &["rpcbind", "portmap"]),
@@ -79,7 +74,11 @@ const OTHERS: [&str; 2] = ["rsyslogd", "syslog-ng"];
 
 fn check(input: &Input<'_>) -> Verdict {
     let mut tally = Tally::new();
-    if input.seen.mode == Mode::Live { listening(input, &mut tally) } else { enabled(input, &mut tally) }
+    if input.seen.mode == Mode::Live {
+        listening(input, &mut tally)
+    } else {
+        enabled(input, &mut tally)
+    }
     tally.verdict()
 }
 
@@ -97,7 +96,11 @@ fn listening(input: &Input<'_>, tally: &mut Tally) {
         let found = SERVICES.iter().find(runs).or_else(|| SERVICES.iter().find(listens));
         let Some(service) = found.filter(|_| !OTHERS.contains(&owner.as_str())) else { continue };
         // A container's own ports are not the host's.
-        if is_local(listener) || listener.namespace.is_some() || is_allowed(listener, input) || !said.insert(subject(listener)) {
+        if is_local(listener)
+            || listener.namespace.is_some()
+            || is_allowed(listener, input)
+            || !said.insert(subject(listener))
+        {
             continue;
         }
         let finding = about(Finding::new(service.1, subject(listener), "listens").with("service", service.0), listener);

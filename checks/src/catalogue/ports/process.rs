@@ -1,7 +1,6 @@
 //! `ports.process`: what listens was deleted, was started from where anybody can write, or is nobody's.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use super::{about, is_allowed, is_local, owners, subject};
 use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict};
@@ -22,7 +21,7 @@ pub static CHECK: Check = Check {
     profiles: &[Profile::Enhanced],
     scope: Scope::Live,
     references: &[Reference { source: "hostward", item: "listeners by owner" }],
-    reads: &["listening sockets and owners", "accounts: home directories"],
+    reads: &["listening sockets and owners"],
     fix: None,
     remedy: Text {
         en: "Find out who started it (systemctl status PID); restart the service after an upgrade, or treat it as an intrusion.",
@@ -32,7 +31,8 @@ pub static CHECK: Check = Check {
         Message {
             id: "deleted",
             text: Text {
-                en: "{place}: the running program {who} was deleted", zh: "{place}：正在运行的程序 {who} 已被删除"
+                en: "{place}: the running program {who} was deleted",
+                zh: "{place}：正在运行的程序 {who} 已被删除",
             },
         },
         Message {
@@ -45,7 +45,8 @@ pub static CHECK: Check = Check {
         Message {
             id: "writable-place",
             text: Text {
-                en: "{place}: {who} runs from a place where users write", zh: "{place}：{who} 从用户可写的目录运行"
+                en: "{place}: {who} runs from a place where users write",
+                zh: "{place}：{who} 从用户可写的目录运行",
             },
         },
         Message {
@@ -58,6 +59,8 @@ pub static CHECK: Check = Check {
 
 /// Where anybody can write.
 const WRITABLE: [&str; 5] = ["/tmp", "/var/tmp", "/dev/shm", "/run/user", "/run/lock"];
+/// Where people's homes are. A service account's home is where its package lives.
+const HOMES: [&str; 2] = ["/home", "/root"];
 /// Where packages install.
 const INSTALLED: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/opt", "/snap"];
 /// Ports at which the kernel itself listens: NFS, VXLAN, Geneve, WireGuard.
@@ -93,7 +96,7 @@ fn check(input: &Input<'_>) -> Verdict {
                 tally.doubt(subject(listener), why.clone());
             }
         }
-        let found = suspicious(listener, input);
+        let found = suspicious(listener);
         if let Some((severity, message)) = found.filter(|_| said.insert(subject(listener))) {
             // Loopback keeps others out.
             let severity = if is_local(listener) { severity.min(Severity::Low) } else { severity };
@@ -103,21 +106,21 @@ fn check(input: &Input<'_>) -> Verdict {
     tally.verdict()
 }
 
-fn suspicious(listener: &Listener, input: &Input<'_>) -> Option<(Severity, &'static str)> {
+fn suspicious(listener: &Listener) -> Option<(Severity, &'static str)> {
     let inside = listener.container.is_some() || listener.namespace.is_some();
     if listener.owners == Fact::Absent {
         // A foreign namespace's kernel sockets are its own affair.
         let kernel = inside || KERNEL.contains(&(listener.protocol, listener.port));
         return (!kernel).then_some((Severity::Medium, "no-owner"));
     }
-    owners(listener).iter().filter_map(|process| judge(process, inside, input)).max()
+    owners(listener).iter().filter_map(|process| judge(process, inside)).max()
 }
 
-fn judge(process: &Process, inside: bool, input: &Input<'_>) -> Option<(Severity, &'static str)> {
+fn judge(process: &Process, inside: bool) -> Option<(Severity, &'static str)> {
     let path = process.executable.known()?;
     let below = |dirs: &[&str]| dirs.iter().any(|dir| path.starts_with(dir));
     let memory = path.as_os_str().as_encoded_bytes().starts_with(b"/memfd:");
-    if below(&WRITABLE) || memory || (!inside && in_home(path, input)) {
+    if below(&WRITABLE) || memory || (!inside && below(&HOMES)) {
         let message = if process.deleted { "deleted" } else { "writable-place" };
         return Some((Severity::High, message));
     }
@@ -127,13 +130,6 @@ fn judge(process: &Process, inside: bool, input: &Input<'_>) -> Option<(Severity
         true => Some((Severity::High, "deleted")),
         false => None,
     }
-}
-
-/// Whether the path is in some account's home. A service account's home is where its package lives.
-fn in_home(path: &Path, input: &Input<'_>) -> bool {
-    let homes = ["/home", "/root"];
-    let _ = input;
-    homes.iter().any(|home| path.starts_with(home))
 }
 
 #[cfg(test)]
@@ -167,10 +163,8 @@ mod tests {
         ];
         for (path, deleted, expected) in cases {
             let found = one(&format!("tcp 0.0.0.0 80 {path}"), deleted, false);
-            let expected: Vec<String> = expected
-                .map(|text| text.replace(' ', " socket:tcp/0.0.0.0:80 "))
-                .into_iter()
-                .collect();
+            let expected: Vec<String> =
+                expected.map(|text| text.replace(' ', " socket:tcp/0.0.0.0:80 ")).into_iter().collect();
             assert_eq!(found, expected, "{path} {deleted}");
         }
         assert_eq!(one("tcp 127.0.0.1 80 /tmp/x", false, false), ["low socket:tcp/127.0.0.1:80 writable-place"]);
