@@ -64,6 +64,10 @@ fn observe(seen: &mut Observations, wanted: &Wanted) {
         seen.sockets = crate::observe::sockets();
         seen.addresses = crate::observe::addresses();
         seen.daemons = crate::observe::daemons(&seen.sockets);
+        seen.firewall = crate::observe::firewall();
+    }
+    if wanted.logins {
+        seen.logins = crate::observe::logins(Path::new("/"), seen.now);
     }
     if wanted.metadata {
         seen.metadata = match metadata::endpoint(&seen.dmi_product, wanted.says_ecs, wanted.metadata_endpoint) {

@@ -110,7 +110,7 @@ impl Reading<'_> {
             }
             Key::Protocol => protocols(right).map_or(Test::Perhaps, |these| Test::Protocols(these, negated)),
             // The packet in question opens a connection and was not translated.
-            Key::State => sure(words(right).iter().any(|word| *word == "new"), negated),
+            Key::State => sure(words(right).contains(&"new"), negated),
             Key::Status => sure(false, negated),
             Key::Interface => match words(right).as_slice() {
                 ["lo"] => sure(false, negated),
