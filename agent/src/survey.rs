@@ -66,9 +66,6 @@ fn observe(seen: &mut Observations, wanted: &Wanted) {
         seen.daemons = crate::observe::daemons(&seen.sockets);
         seen.firewall = crate::observe::firewall();
     }
-    if wanted.logins {
-        seen.logins = crate::observe::logins(Path::new("/"), seen.now);
-    }
     if wanted.metadata {
         seen.metadata = match metadata::endpoint(&seen.dmi_product, wanted.says_ecs, wanted.metadata_endpoint) {
             Ok(endpoint) => metadata::metadata(endpoint),
