@@ -5,8 +5,8 @@ use crate::check::Check;
 pub mod accounts;
 pub mod keys;
 pub mod metadata;
-pub mod ports;
 pub mod policy;
+pub mod ports;
 
 /// Every check, in the order in which reports show them.
 pub static ALL: &[&Check] = &[
