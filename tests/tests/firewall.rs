@@ -71,7 +71,7 @@ const RULES: [(&str, bool, &str); 8] = [
         "by interface",
         false,
         "table inet t { chain i { type filter hook input priority 0; policy accept;
-             iifname != \"lo\" jump outside }
+             iifname != \"lo\" jump outside; }
            chain outside { ct state established accept; tcp dport { 22, 443 } accept; drop; } }",
     ),
 ];
