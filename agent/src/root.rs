@@ -47,10 +47,15 @@ struct Trail(Vec<(PathBuf, OwnedFd)>);
 impl Root {
     /// Opens a root directory: `/` for the live host.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let path = std::fs::canonicalize(path).with_context(|| format!("failed to open root {}", path.display()))?;
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let top = nix::fcntl::open(&path, flags, Mode::empty())
+        let top = nix::fcntl::open(path, flags, Mode::empty())
             .with_context(|| format!("failed to open root {}", path.display()))?;
+        let real = std::fs::canonicalize(path).with_context(|| format!("failed to open root {}", path.display()))?;
+        // The root of another mount namespace (/proc/PID/root) reads as a link to `/` and is another directory.
+        let id = |stat: &nix::sys::stat::FileStat| (stat.st_dev, stat.st_ino);
+        let same = nix::sys::stat::stat(&real)
+            .is_ok_and(|named| nix::sys::stat::fstat(&top).is_ok_and(|opened| id(&named) == id(&opened)));
+        let path = if same { real } else { path.to_path_buf() };
         let foreign = ForeignMounts::below(&path);
         Ok(Self { top, path, foreign })
     }

@@ -168,6 +168,11 @@ pub struct AccessDoubt {
 }
 
 impl SourceAccess {
+    /// The ways that are sure.
+    pub fn sure(&self) -> impl Iterator<Item = &Way> {
+        self.ways.iter().filter(|way| way.certain)
+    }
+
     /// Doubts that could hide or undo a way by one of these methods.
     pub fn doubts_about(&self, methods: &[Method]) -> impl Iterator<Item = &Why> {
         self.doubts.iter().filter(|doubt| doubt.method.is_none_or(|m| methods.contains(&m))).map(|doubt| &doubt.why)
@@ -183,6 +188,8 @@ pub struct Way {
     pub grants: Grant,
     /// `SHA256:…` of the keys any one of which serves for its publickey step; empty where it has none.
     pub keys: Vec<String>,
+    /// Whether it is sure; false: it rests on what could not be read or understood, and [`SourceAccess::doubts`] says on what.
+    pub certain: bool,
 }
 
 impl Way {

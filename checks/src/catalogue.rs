@@ -5,11 +5,26 @@ use crate::check::Check;
 pub mod accounts;
 pub mod keys;
 pub mod metadata;
+pub mod sshd;
 pub mod policy;
 pub mod ports;
 
 /// Every check, in the order in which reports show them.
 pub static ALL: &[&Check] = &[
+    &sshd::password_login::CHECK,
+    &sshd::root_login::CHECK,
+    &sshd::empty_password::CHECK,
+    &sshd::source::CHECK,
+    &sshd::other_methods::CHECK,
+    &sshd::limits::CHECK,
+    &sshd::forwarding::CHECK,
+    &sshd::crypto::CHECK,
+    &sshd::host_keys::CHECK,
+    &sshd::logging::CHECK,
+    &sshd::port::CHECK,
+    &sshd::running::CHECK,
+    &sshd::cloud_init::CHECK,
+    &sshd::config::CHECK,
     &accounts::weak_password::CHECK,
     &accounts::empty_password::CHECK,
     &accounts::shared_password::CHECK,

@@ -61,7 +61,7 @@ impl Host {
                 pam.services.insert(name, service);
             }
         }
-        let login_files = login_files::LoginFiles::read(&reader, &accounts, &pam, named);
+        let login_files = login_files::LoginFiles::read(&reader, &accounts, &pam, &sshd, named);
         let host = Self {
             sudo,
             os,

@@ -21,7 +21,7 @@ mod tree;
 pub use build::{Build, Flavour};
 pub use command_line::{CommandLine, DEFAULT_FILE};
 pub use criteria::Subject;
-pub use tree::{Configuration, default_file};
+pub use tree::{Configuration, Idle, default_file};
 
 /// Cuts the arguments of a line into words as this sshd does; after a quote without its end nothing is left.
 pub(crate) fn split_words(build: &Build, text: &str) -> Vec<String> {

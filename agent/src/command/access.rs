@@ -99,6 +99,8 @@ struct MethodBlock {
     /// The keys any of which serves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     keys: Vec<String>,
+    /// False: it rests on what `doubts` names.
+    certain: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -146,6 +148,7 @@ impl SourceBlock {
             path: way.path(),
             grants: way.grants.word(),
             keys: way.keys.clone(),
+            certain: way.certain,
         };
         Self {
             class: escape(&source.class.word()),
@@ -282,7 +285,8 @@ fn ways(source: &SourceAccess) -> String {
             1 => " (1 key)".to_owned(),
             n => format!(" ({n} keys)"),
         };
-        words.push(format!("{} → {}{keys}", way.path(), way.grants.word()));
+        let perhaps = if way.certain { "" } else { "perhaps " };
+        words.push(format!("{perhaps}{} → {}{keys}", way.path(), way.grants.word()));
     }
     if !source.doubts.is_empty() {
         words.push("not certain".to_owned());

@@ -276,8 +276,11 @@ impl Place<'_> {
         let combined: Combined = combine(rules, &answers, &|key| !forced_only || key.terms.command.is_some());
         source.usable_keys = found.keys.iter().map(|key| key.fingerprint.clone()).collect();
         source.usable_keys.sort();
+        // What the gate or the account stack leaves open concerns every way.
+        let certain = source.doubts.is_empty();
         self.notes(&mut source, &found, &combined, &answers);
         source.ways = combined.ways;
+        source.ways.iter_mut().for_each(|way| way.certain &= certain);
         source.decided_by = self.decided(gate, &found, &source);
         source
     }

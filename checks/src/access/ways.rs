@@ -94,10 +94,12 @@ impl Combined {
         methods: &[Method],
         root_key: &impl Fn(&UsableKey<'_>) -> bool,
     ) {
+        let mut certain = true;
         for method in methods {
             match answers.of.get(method) {
                 Some(Answer::Yes) => {}
                 Some(Answer::Maybe(why)) => {
+                    certain = false;
                     if !self.doubts.contains(why) {
                         self.doubts.push(why.clone());
                     }
@@ -109,7 +111,7 @@ impl Combined {
         let steps = methods.iter().filter(|method| **method == Method::Publickey).count();
         if steps == 0 {
             let grants = grant(rules, None, answers.shell, answers.must_change);
-            self.ways.push(Way { methods: methods.to_vec(), grants, keys: Vec::new() });
+            self.ways.push(Way { methods: methods.to_vec(), grants, keys: Vec::new(), certain });
             return;
         }
         let keys: Vec<&UsableKey<'_>> = answers.keys.iter().filter(|key| root_key(key)).collect();
@@ -134,7 +136,7 @@ impl Combined {
         for (grants, mut keys) in grants {
             keys.sort();
             keys.dedup();
-            self.ways.push(Way { methods: methods.to_vec(), grants, keys });
+            self.ways.push(Way { methods: methods.to_vec(), grants, keys, certain });
         }
     }
 }

@@ -139,3 +139,20 @@ fn refused(daemon: &DaemonAccess) -> Option<crate::fact::Why> {
     let line = refusal.line.map(|line| format!(" line {line}")).unwrap_or_default();
     Some(crate::fact::Why::Defect(format!("{}{line}: {}", path_text(&refusal.file), refusal.message)))
 }
+
+/// Doubts about daemons and accounts as a whole: no check of this area passes over what could not be looked at.
+fn unread(input: &crate::check::Input<'_>, tally: &mut crate::check::Tally) {
+    for daemon in &input.access.daemons {
+        let subject = daemon_subject(daemon);
+        if let Some(why) = refused(daemon) {
+            tally.doubt(subject.clone(), why);
+        }
+        daemon.doubts.iter().for_each(|why| tally.doubt(subject.clone(), why.clone()));
+    }
+    for why in &input.host.sshd.doubts {
+        tally.doubt("sshd", why.clone());
+    }
+    if let Some(source) = input.host.accounts.elsewhere_of("passwd") {
+        tally.doubt("accounts", source.why());
+    }
+}

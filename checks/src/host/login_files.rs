@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::accounts::Accounts;
 use super::pam::Pam;
+use super::sshd::Sshd;
 use crate::check::bytes_text;
 use crate::fact::{Fact, Why};
 use crate::parse::access_conf::{self, AccessLine};
@@ -22,6 +23,8 @@ pub struct LoginFiles {
     pub revoked: BTreeMap<PathBuf, Fact<Result<RevokedKeys, BrokenList>>>,
     /// Files that `TrustedUserCAKeys` names.
     pub authorities: BTreeMap<PathBuf, Fact<Vec<KeyLine>>>,
+    /// Owner and mode of every file that an sshd configuration is read from.
+    pub config_files: BTreeMap<PathBuf, Fact<Meta>>,
     /// sshd's host keys, by the path of the private half.
     pub host_keys: BTreeMap<PathBuf, HostKey>,
     /// `/etc/krb5.keytab`: without it GSSAPI lets nobody in.
@@ -64,7 +67,13 @@ impl HostKey {
 
 impl LoginFiles {
     /// Reads them. `settings` gives every value that the configuration of any sshd holds for a keyword in lower case.
-    pub fn read(reader: &Reader<'_>, accounts: &Accounts, pam: &Pam, settings: impl Fn(&str) -> Vec<String>) -> Self {
+    pub fn read(
+        reader: &Reader<'_>,
+        accounts: &Accounts,
+        pam: &Pam,
+        sshd: &Sshd,
+        settings: impl Fn(&str) -> Vec<String>,
+    ) -> Self {
         let lists = listed(pam);
         let shells: BTreeSet<&Path> = accounts.list().iter().map(|user| user.shell()).collect();
         let named = |keyword: &str| -> BTreeSet<PathBuf> {
@@ -92,6 +101,12 @@ impl LoginFiles {
                     let lines = content(&path).map(|view| authorized_keys::parse(view.bytes).0);
                     (path, lines)
                 })
+                .collect(),
+            config_files: sshd
+                .instances
+                .iter()
+                .flat_map(|instance| &instance.configuration.files)
+                .map(|(path, _)| (path.clone(), reader.meta(path).map_or_else(|miss| miss.fact(), Fact::Known)))
                 .collect(),
             host_keys: named("hostkey")
                 .into_iter()

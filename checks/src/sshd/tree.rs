@@ -47,6 +47,17 @@ pub struct Configuration {
     global: Result<Options, Refusal>,
 }
 
+/// A line without effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idle {
+    /// The file.
+    pub file: PathBuf,
+    /// The line, from 1.
+    pub line: u32,
+    /// The keyword as written.
+    pub keyword: String,
+}
+
 /// Included files by the pattern that named them.
 #[derive(Clone, Debug, Default)]
 struct Tree {
@@ -212,6 +223,28 @@ impl Configuration {
         let mut seen = std::collections::BTreeSet::new();
         words.retain(|word| seen.insert(word.clone()));
         words
+    }
+
+    /// Lines whose keyword sshd accepts and does not act on, whatever they say.
+    pub fn without_effect(&self) -> Vec<Idle> {
+        let main = self.main.iter().map(|lines| (self.file.as_path(), lines));
+        let included = self.includes.includes.values().flatten().filter_map(|(path, loaded)| match loaded {
+            Loaded::Lines(lines) => Some((path.as_path(), lines)),
+            Loaded::Failed(_) => None,
+        });
+        let mut out: Vec<Idle> = Vec::new();
+        for (path, lines) in main.chain(included) {
+            for (line, text) in (1_u32..).zip(&lines.lines) {
+                let mut rest = Some(text.clone());
+                let Some(word) = super::lexer::strdelim(&mut rest, true) else { continue };
+                let key = super::keyword::lookup(&self.build, &word).map(|(key, _)| key);
+                let idle = Idle { file: path.to_path_buf(), line, keyword: crate::check::bytes_text(&word) };
+                if matches!(key, Some(Key::Deprecated | Key::Ignored | Key::Unsupported)) && !out.contains(&idle) {
+                    out.push(idle);
+                }
+            }
+        }
+        out
     }
 
     fn lines_with(&self, keywords: &[&str]) -> Vec<(String, String)> {

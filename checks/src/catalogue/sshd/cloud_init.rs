@@ -1,6 +1,8 @@
 //! `sshd.cloud-init`: what is closed today opens again at the next boot.
 
-use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict, path_text};
+use crate::check::{
+    Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict, path_text,
+};
 use crate::edit::Edit;
 use crate::fact::Fact;
 use crate::host::Host;
@@ -9,7 +11,9 @@ use crate::host::cloud_init::{Layer, PasswordLogin};
 /// The check.
 pub static CHECK: Check = Check {
     id: "sshd.cloud-init",
-    title: Text { en: "cloud-init does not open what is closed", zh: "cloud-init 不会重新打开已关闭的登录" },
+    title: Text {
+        en: "cloud-init does not open what is closed", zh: "cloud-init 不会重新打开已关闭的登录"
+    },
     rationale: Text {
         en: "cloud-init runs at every boot of a new instance and some of it at every boot: `ssh_pwauth` rewrites \
              PasswordAuthentication, `chpasswd` sets passwords, `disable_root: false` opens root. A hardening that it undoes is \
@@ -101,8 +105,11 @@ fn check(input: &Input<'_>) -> Verdict {
     let closed = globals().any(|global| global.text("passwordauthentication") == "no");
     match &cloud.ssh_pwauth {
         Fact::Known(set) if set.value == PasswordLogin::On && closed => {
-            let finding = Finding::new(Severity::Medium, "cloud-init:ssh_pwauth", "pwauth")
-                .seen(path_text(&set.file), Some(set.line), "ssh_pwauth: true");
+            let finding = Finding::new(Severity::Medium, "cloud-init:ssh_pwauth", "pwauth").seen(
+                path_text(&set.file),
+                Some(set.line),
+                "ssh_pwauth: true",
+            );
             let edit = drop_in("ssh-pwauth", "ssh_pwauth: unchanged\n");
             tally.fail(if system(set.layer) { finding.fixed_by(edit) } else { finding });
         }
@@ -119,19 +126,27 @@ fn check(input: &Input<'_>) -> Verdict {
         _ => {}
     }
     match &cloud.password {
-        Fact::Known(set) => tally.fail(
-            Finding::new(Severity::Medium, "cloud-init:password", "password")
-                .seen(path_text(&set.file), Some(set.line), "password: (masked)"),
-        ),
+        Fact::Known(set) => tally.fail(Finding::new(Severity::Medium, "cloud-init:password", "password").seen(
+            path_text(&set.file),
+            Some(set.line),
+            "password: (masked)",
+        )),
         Fact::Unknown(why) => tally.doubt("cloud-init:password", why.clone()),
         Fact::Absent => {}
     }
     let refuses_root = globals().any(|global| global.text("permitrootlogin") == "no");
     match &cloud.disable_root {
         Fact::Known(set) if !set.value && refuses_root => {
-            let finding = Finding::new(Severity::Medium, "cloud-init:disable_root", "root")
-                .seen(path_text(&set.file), Some(set.line), "disable_root: false");
-            tally.fail(if system(set.layer) { finding.fixed_by(drop_in("disable-root", "disable_root: true\n")) } else { finding });
+            let finding = Finding::new(Severity::Medium, "cloud-init:disable_root", "root").seen(
+                path_text(&set.file),
+                Some(set.line),
+                "disable_root: false",
+            );
+            tally.fail(if system(set.layer) {
+                finding.fixed_by(drop_in("disable-root", "disable_root: true\n"))
+            } else {
+                finding
+            });
         }
         Fact::Unknown(why) => tally.doubt("cloud-init:disable_root", why.clone()),
         _ => {}

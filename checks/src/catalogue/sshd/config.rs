@@ -3,14 +3,18 @@
 use std::path::Path;
 
 use super::daemon_subject;
-use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict, path_text};
+use crate::check::{
+    Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict, path_text,
+};
 use crate::edit::Edit;
-use crate::fact::Fact;
+use crate::fact::{Fact, Why};
 
 /// The check.
 pub static CHECK: Check = Check {
     id: "sshd.config",
-    title: Text { en: "sshd takes its files, and only root writes them", zh: "sshd 接受其配置文件，且仅 root 可写" },
+    title: Text {
+        en: "sshd takes its files, and only root writes them", zh: "sshd 接受其配置文件，且仅 root 可写"
+    },
     rationale: Text {
         en: "A file that sshd refuses is found out at the next restart, when nobody gets in any more. A file that others can write \
              is a way to become root. A keyword without effect makes people believe in a protection that is not there.",
@@ -22,7 +26,10 @@ pub static CHECK: Check = Check {
     scope: Scope::Both,
     references: &[Reference { source: "MLPS level 3", item: "access control of configuration files" }],
     reads: &["sshd configuration files"],
-    fix: Some(Text { en: "chmod and chown; the words are for the owner to mend", zh: "chmod 与 chown；内容需由管理员自行修正" }),
+    fix: Some(Text {
+        en: "chmod and chown; the words are for the owner to mend",
+        zh: "chmod 与 chown；内容需由管理员自行修正",
+    }),
     remedy: Text {
         en: "Run `sshd -t` and mend the line; make every file and drop-in root's, mode 0600 or 0644.",
         zh: "运行 `sshd -t` 并修正该行；所有配置文件和片段应归 root 所有，权限为 0600 或 0644。",
@@ -45,8 +52,8 @@ pub static CHECK: Check = Check {
         Message {
             id: "idle",
             text: Text {
-                en: "{keyword} in {file} has no effect: {why}",
-                zh: "{file} 中的 {keyword} 不起作用：{why}",
+                en: "{keyword} in {file} has no effect: this sshd accepts the keyword and does nothing",
+                zh: "{file} 中的 {keyword} 不起作用：此 sshd 接受该关键字但不做任何处理",
             },
         },
     ],
@@ -56,7 +63,9 @@ pub static CHECK: Check = Check {
 fn check(input: &Input<'_>) -> Verdict {
     let mut tally = Tally::default();
     for daemon in &input.access.daemons {
-        if let Err(refusal) = &daemon.global {
+        if let Err(refusal) = &daemon.global
+            && !unread(input, &refusal.file)
+        {
             let file = path_text(&refusal.file);
             let finding = Finding::new(Severity::Medium, daemon_subject(daemon), "refused")
                 .with("file", &file)
@@ -66,7 +75,7 @@ fn check(input: &Input<'_>) -> Verdict {
             tally.fail(finding);
         }
     }
-    for (path, meta) in input.host.sshd.files() {
+    for (path, meta) in &input.host.login_files.config_files {
         let file = path_text(path);
         match meta {
             Fact::Known(meta) => {
@@ -78,19 +87,19 @@ fn check(input: &Input<'_>) -> Verdict {
                         .with("mode", format!("{:04o}", meta.mode))
                         .seen(&file, None, "")
                         .reproduce(format!("stat -c '%u %a' {file}"));
-                    tally.fail(super::fixed_by(finding, mend(path, &meta)));
+                    tally.fail(super::fixed_by(finding, mend(path, meta)));
                 }
             }
             Fact::Absent => {}
-            Fact::Unknown(why) => tally.doubt(format!("file:{file}"), why),
+            Fact::Unknown(why) => tally.doubt(format!("file:{file}"), why.clone()),
         }
     }
-    for idle in input.host.sshd.without_effect() {
+    let instances = input.host.sshd.instances.iter();
+    for idle in instances.flat_map(|instance| instance.configuration.without_effect()) {
         let file = path_text(&idle.file);
         let finding = Finding::new(Severity::Info, format!("file:{file} {}", idle.keyword), "idle")
             .with("keyword", &idle.keyword)
             .with("file", &file)
-            .with("why", idle.why)
             .seen(&file, Some(idle.line), idle.keyword.clone());
         tally.fail(finding);
     }
@@ -98,6 +107,15 @@ fn check(input: &Input<'_>) -> Verdict {
         daemon.doubts.iter().for_each(|why| tally.doubt(daemon_subject(daemon), why.clone()));
     }
     tally.verdict()
+}
+
+/// Whether it is hostward that could not read the file: then sshd's refusal is not known.
+fn unread(input: &Input<'_>, file: &Path) -> bool {
+    let files = input.host.sshd.instances.iter().flat_map(|instance| &instance.configuration.files);
+    files.filter(|(path, _)| path == file).any(|(_, read)| match read {
+        Err(Why::Failed(_) | Why::LinkLoop | Why::WrongKind(_)) | Ok(()) => false,
+        Err(_) => true,
+    })
 }
 
 fn mend(path: &Path, meta: &crate::snapshot::Meta) -> Vec<Edit> {

@@ -47,7 +47,7 @@ const METHODS: [Method; 3] = [Method::None, Method::Password, Method::KeyboardIn
 
 /// The way that asks for nothing, alone or as the last of several steps.
 fn reached(source: &SourceAccess) -> bool {
-    source.ways.iter().any(|way| way.methods.contains(&Method::None))
+    source.sure().any(|way| way.methods.contains(&Method::None))
 }
 
 fn check(input: &Input<'_>) -> Verdict {

@@ -72,8 +72,8 @@ fn check(input: &Input<'_>) -> Verdict {
         let mut kinds: Vec<&'static str> = Vec::new();
         let mut finding = Finding::new(Severity::Low, subject.clone(), "open").with("user", &account.user);
         for source in &account.sources {
-            if source.ways.iter().all(|way| way.grants == Grant::Nothing) {
-                if source.ways.is_empty() {
+            if source.sure().all(|way| way.grants == Grant::Nothing) {
+                if source.sure().next().is_none() {
                     source.doubts.iter().for_each(|doubt| tally.doubt(subject.clone(), doubt.why.clone()));
                 }
                 continue;
@@ -110,12 +110,16 @@ mod tests {
             Case::pass(&format!("{root}DisableForwarding yes\n")),
             Case::pass(&format!("{root}AllowTcpForwarding no\nAllowAgentForwarding no\nX11Forwarding no\n")),
             Case::fail(
-                &format!("{root}DisableForwarding yes\nMatch Address 10.0.0.0/8\nDisableForwarding no\n"),
+                &format!(
+                    "{root}AllowTcpForwarding no\nAllowAgentForwarding no\nMatch Address 10.0.0.0/8\nAllowTcpForwarding yes\n"
+                ),
                 &["account:ann open"],
             ),
-            Case::unknown(&format!("{root}PasswordAuthentication no\nKbdInteractiveAuthentication no\nRevokedKeys /etc/ssh/rk\n"))
-                .with_ann_key()
-                .with_unreadable("/etc/ssh/rk"),
+            Case::unknown(&format!(
+                "{root}PasswordAuthentication no\nKbdInteractiveAuthentication no\nRevokedKeys /etc/ssh/rk\n"
+            ))
+            .with_ann_key()
+            .with_unreadable("/etc/ssh/rk"),
         ] {
             expect(&CHECK, &case);
         }

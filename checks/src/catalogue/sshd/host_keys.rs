@@ -1,6 +1,8 @@
 //! `sshd.host-keys`: the instance's own identity can be taken over.
 
-use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict, path_text};
+use crate::check::{
+    Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict, path_text,
+};
 use crate::edit::Edit;
 use crate::fact::Fact;
 use crate::observation::Mode;
@@ -24,7 +26,9 @@ pub static CHECK: Check = Check {
         Reference { source: "hostward", item: "hardening" },
     ],
     reads: &["sshd configuration", "host keys"],
-    fix: Some(Text { en: "chmod 0600, or removes the key from the image", zh: "chmod 0600，或从镜像中删除密钥" }),
+    fix: Some(Text {
+        en: "chmod 0600, or removes the key from the image", zh: "chmod 0600，或从镜像中删除密钥"
+    }),
     remedy: Text {
         en: "Remove the key and make a new one with `ssh-keygen -A`; in an image remove all of them: cloud-init makes new ones.",
         zh: "删除该密钥并用 `ssh-keygen -A` 重新生成；在镜像中应全部删除，cloud-init 会重新生成。",
@@ -119,9 +123,10 @@ fn strength(input: &Input<'_>, subject: &str, file: &str, key: &PublicKey, tally
     } else {
         Finding::new(Severity::High, subject, "compromised").with("file", file).with("fingerprint", &fingerprint)
     };
-    tally.fail(finding.seen(format!("{file}.pub"), Some(1), fingerprint).reproduce(format!("ssh-keygen -lf {file}.pub")));
+    tally.fail(
+        finding.seen(format!("{file}.pub"), Some(1), fingerprint).reproduce(format!("ssh-keygen -lf {file}.pub")),
+    );
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,9 @@ use crate::sshd::Effective;
 /// The check.
 pub static CHECK: Check = Check {
     id: "sshd.limits",
-    title: Text { en: "Tries, waiting and idle sessions are limited", zh: "限制登录尝试、等待与空闲会话" },
+    title: Text {
+        en: "Tries, waiting and idle sessions are limited", zh: "限制登录尝试、等待与空闲会话"
+    },
     rationale: Text {
         en: "Limits slow down guessing, keep half-open connections from filling sshd up, and end sessions that somebody left \
              open.",
@@ -65,7 +67,11 @@ fn check(input: &Input<'_>) -> Verdict {
             let off = |effective: &&Effective| effective.number(&key).is_some_and(|n| n < least || n > most);
             let Some(effective) = daemon.settings().find(off) else { continue };
             let value = effective.number(&key).unwrap_or_default();
-            let usual = if (least..=most).contains(&usual.parse().unwrap_or(least)) { usual.to_owned() } else { most.to_string() };
+            let usual = if (least..=most).contains(&usual.parse().unwrap_or(least)) {
+                usual.to_owned()
+            } else {
+                most.to_string()
+            };
             let finding = Finding::new(Severity::Low, format!("{} {keyword}", daemon_subject(daemon)), "range")
                 .with("config", &config)
                 .with("keyword", keyword)
@@ -115,15 +121,9 @@ mod tests {
         let good = "MaxAuthTries 4\nLoginGraceTime 60\nClientAliveInterval 10m\nClientAliveCountMax 3\n";
         for case in [
             Case::pass(good),
-            Case::fail(
-                &good.replace("Tries 4", "Tries 20"),
-                &["sshd:/etc/ssh/sshd_config MaxAuthTries range"],
-            ),
+            Case::fail(&good.replace("Tries 4", "Tries 20"), &["sshd:/etc/ssh/sshd_config MaxAuthTries range"]),
             Case::fail(&good.replace("Time 60", "Time 0"), &["sshd:/etc/ssh/sshd_config LoginGraceTime range"]),
-            Case::fail(
-                &format!("MaxStartups 5000\n{good}"),
-                &["sshd:/etc/ssh/sshd_config MaxStartups unlimited"],
-            ),
+            Case::fail(&format!("MaxStartups 5000\n{good}"), &["sshd:/etc/ssh/sshd_config MaxStartups unlimited"]),
             Case::fail(
                 &format!("{good}Match User ann\nMaxAuthTries 30\n"),
                 &["sshd:/etc/ssh/sshd_config MaxAuthTries range"],

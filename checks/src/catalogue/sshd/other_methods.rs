@@ -9,7 +9,9 @@ use crate::parse::authorized_keys::KeyLine;
 /// The check.
 pub static CHECK: Check = Check {
     id: "sshd.other-methods",
-    title: Text { en: "No way in but passwords and listed keys", zh: "除口令与登记的密钥外没有其他登录途径" },
+    title: Text {
+        en: "No way in but passwords and listed keys", zh: "除口令与登记的密钥外没有其他登录途径"
+    },
     rationale: Text {
         en: "Host-based trust, Kerberos, programs that hand out keys, and certificate authorities open accounts without a line in \
              any authorized_keys file. PermitUserEnvironment lets a user get round a forced command.",
@@ -209,7 +211,7 @@ mod tests {
             ),
             Case::fail(
                 "UsePAM yes\nTrustedUserCAKeys /etc/ssh/ca.pub\n",
-                &["sshd:/etc/ssh/sshd_config SHA256:G3ec6lbUc1xOb7pEkjk8EWl5EkNvdGq5CyCYlnVR2Ho authority"],
+                &["sshd:/etc/ssh/sshd_config SHA256:8gN4OgU99kLqnOmMzbQ4OFKtG43g2XnqdhaMHivcaF0 authority"],
             )
             .with_file("/etc/ssh/ca.pub", super::super::testing::KEY),
             Case::unknown("UsePAM yes\nTrustedUserCAKeys /etc/ssh/ca.pub\n").with_unreadable("/etc/ssh/ca.pub"),

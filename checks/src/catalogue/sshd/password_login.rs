@@ -63,7 +63,7 @@ const KEYWORDS: [&str; 6] = [
 ];
 
 fn opens(source: &SourceAccess) -> bool {
-    source.ways.iter().any(|way| way.password_only() && way.grants != Grant::Nothing)
+    source.sure().any(|way| way.password_only() && way.grants != Grant::Nothing)
 }
 
 fn check(input: &Input<'_>) -> Verdict {

@@ -39,7 +39,7 @@ fn check(input: &Input<'_>) -> Verdict {
         let on_22 = daemon.listeners.iter().filter(outside).any(|address| address.port() == 22);
         let open = daemon.accounts.iter().any(|account| {
             let mut public = account.sources.iter().filter(|source| source.class == SourceClass::Public);
-            public.any(|source| source.ways.iter().any(|way| way.grants != Grant::Nothing))
+            public.any(|source| source.sure().any(|way| way.grants != Grant::Nothing))
         });
         if on_22 && open {
             let finding = Finding::new(Severity::Info, daemon_subject(daemon), "default")

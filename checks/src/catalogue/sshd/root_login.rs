@@ -51,17 +51,16 @@ pub static CHECK: Check = Check {
     check,
 };
 
-const KEYWORDS: [&str; 5] =
-    ["PermitRootLogin", "PasswordAuthentication", "KbdInteractiveAuthentication", "PubkeyAuthentication", "AuthenticationMethods"];
-
-const METHODS: [Method; 6] = [
-    Method::None,
-    Method::Publickey,
-    Method::Password,
-    Method::KeyboardInteractive,
-    Method::Hostbased,
-    Method::Gssapi,
+const KEYWORDS: [&str; 5] = [
+    "PermitRootLogin",
+    "PasswordAuthentication",
+    "KbdInteractiveAuthentication",
+    "PubkeyAuthentication",
+    "AuthenticationMethods",
 ];
+
+const METHODS: [Method; 6] =
+    [Method::None, Method::Publickey, Method::Password, Method::KeyboardInteractive, Method::Hostbased, Method::Gssapi];
 
 /// A way that makes somebody root: a session, not the forwarding that a forced command leaves.
 fn session(way: &Way) -> bool {
@@ -75,12 +74,12 @@ fn check(input: &Input<'_>) -> Verdict {
     let other = accounts(input.access).any(|(_, account)| {
         account.uid != 0
             && account.admin.known() == Some(&true)
-            && account.sources.iter().any(|s| s.last_used.is_some() && s.ways.iter().any(|way| way.grants == Grant::Shell))
+            && account.sources.iter().any(|s| s.last_used.is_some() && s.sure().any(|way| way.grants == Grant::Shell))
     });
     for (daemon, account) in accounts(input.access).filter(|(_, account)| account.uid == 0) {
         let subject = account_subject(input.access, daemon, account);
         let by = |keep: &dyn Fn(&Way) -> bool| -> Vec<&SourceAccess> {
-            account.sources.iter().filter(|source| source.ways.iter().any(|way| session(way) && keep(way))).collect()
+            account.sources.iter().filter(|source| source.sure().any(|way| session(way) && keep(way))).collect()
         };
         let password = by(&|way| way.password_only());
         // An image's first-boot user is root on ECS unless cloud-init says otherwise: its key is no fault there.

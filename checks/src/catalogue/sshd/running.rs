@@ -1,8 +1,12 @@
 //! `sshd.running`: what runs is not what is on disk.
 
+use std::path::Path;
+
 use super::daemon_subject;
 use crate::access::DaemonAccess;
-use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict, path_text};
+use crate::check::{
+    Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict, path_text,
+};
 use crate::edit::Edit;
 use crate::fact::{Fact, Why};
 use crate::observation::sshd::Daemon;
@@ -105,7 +109,7 @@ fn runs(process: &Daemon, daemon: &DaemonAccess) -> bool {
     let named = option(process, b'f');
     match named.first() {
         Some(file) => *file == path_text(&daemon.config),
-        None => daemon.config == std::path::Path::new("/etc/ssh/sshd_config"),
+        None => daemon.config == Path::new("/etc/ssh/sshd_config"),
     }
 }
 
@@ -131,7 +135,7 @@ fn judge(input: &Input<'_>, daemon: &DaemonAccess, process: &Daemon, tally: &mut
     };
     match &process.started {
         Fact::Known(started) => {
-            for (file, changed) in input.host.sshd.changes(&daemon.config) {
+            for (file, changed) in changes(input, daemon) {
                 if changed > *started {
                     let file = path_text(file);
                     let finding = Finding::new(Severity::High, format!("{subject} stale {file}"), "stale")
@@ -142,7 +146,13 @@ fn judge(input: &Input<'_>, daemon: &DaemonAccess, process: &Daemon, tally: &mut
             }
         }
         Fact::Absent => {}
-        Fact::Unknown(why) => tally.doubt(subject.clone(), why.clone()),
+        Fact::Unknown(why) => {
+            // It was read when the process began, or later: files that are older than that were read.
+            let older = |began: i64| changes(input, daemon).iter().all(|(_, changed)| *changed < began);
+            if !process.process_started.is_some_and(older) {
+                tally.doubt(subject.clone(), why.clone());
+            }
+        }
     }
     if process.executable_deleted {
         tally.fail(reload(Finding::new(Severity::High, format!("{subject} replaced"), "replaced")));
@@ -155,16 +165,37 @@ fn judge(input: &Input<'_>, daemon: &DaemonAccess, process: &Daemon, tally: &mut
     }
     options.retain(|option| !policy_of_the_system(option));
     if !options.is_empty() {
-        let finding = Finding::new(Severity::High, format!("{subject} options"), "options").with_list("options", options);
+        let finding =
+            Finding::new(Severity::High, format!("{subject} options"), "options").with_list("options", options);
         tally.fail(finding.reproduce(format!("tr '\\0' ' ' < /proc/{}/cmdline", process.pid)));
     }
+}
+
+/// When each file of a daemon's configuration last changed, content or inode: a file moved into place keeps its old time of
+/// content.
+fn changes<'i>(input: &Input<'i>, daemon: &DaemonAccess) -> Vec<(&'i Path, i64)> {
+    let instances = &input.host.sshd.instances;
+    let Some(instance) = instances.iter().find(|i| i.config_file() == daemon.config) else { return Vec::new() };
+    let files = instance.configuration.files.iter().filter_map(|(path, _)| {
+        let meta = input.host.login_files.config_files.get(path)?.known()?;
+        let latest = meta.mtime_ns.max(meta.ctime_ns).div_euclid(1_000_000_000);
+        Some((path.as_path(), i64::try_from(latest).unwrap_or(i64::MAX)))
+    });
+    files.collect()
 }
 
 /// The algorithm lists that Red Hat's unit hands over from the system's crypto policy (`$CRYPTO_POLICY`).
 fn policy_of_the_system(option: &str) -> bool {
     const LISTS: [&str; 9] = [
-        "Ciphers=", "MACs=", "KexAlgorithms=", "GSSAPIKexAlgorithms=", "HostKeyAlgorithms=", "PubkeyAcceptedKeyTypes=",
-        "PubkeyAcceptedAlgorithms=", "CASignatureAlgorithms=", "HostbasedAcceptedAlgorithms=",
+        "Ciphers=",
+        "MACs=",
+        "KexAlgorithms=",
+        "GSSAPIKexAlgorithms=",
+        "HostKeyAlgorithms=",
+        "PubkeyAcceptedKeyTypes=",
+        "PubkeyAcceptedAlgorithms=",
+        "CASignatureAlgorithms=",
+        "HostbasedAcceptedAlgorithms=",
     ];
     option.strip_prefix("-o ").is_some_and(|line| LISTS.iter().any(|list| line.starts_with(list)))
 }
@@ -214,6 +245,7 @@ mod tests {
             argv: argv.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
             executable: Fact::Known("/usr/sbin/sshd".into()),
             executable_deleted: false,
+            process_started: started.known().copied().or(Some(1)),
             started,
             listeners: Vec::new(),
             unit: Some("ssh.service".to_owned()),
@@ -226,18 +258,26 @@ mod tests {
         let late = i64::from(u32::MAX);
         for (argv, started, mut case) in [
             (&["/usr/sbin/sshd", "-D"][..], Fact::Known(late), Case::pass("")),
-            (&["/usr/sbin/sshd", "-D"], Fact::Known(-1), Case::fail("", &["sshd:/etc/ssh/sshd_config stale /etc/ssh/sshd_config stale"])),
+            (
+                &["/usr/sbin/sshd", "-D"],
+                Fact::Known(-1),
+                Case::fail("", &["sshd:/etc/ssh/sshd_config stale /etc/ssh/sshd_config stale"]),
+            ),
             (
                 &["/usr/sbin/sshd", "-oPermitRootLogin=no"],
                 Fact::Known(late),
                 Case::fail("", &["sshd:/etc/ssh/sshd_config options options"]),
             ),
             (&["/usr/sbin/sshd", "-oCiphers=aes256-ctr"], Fact::Known(late), Case::pass("")),
-            (&["/usr/sbin/sshd"], Fact::Unknown(Why::Denied), Case::unknown("")),
+            (&["/usr/sbin/sshd"], Fact::Unknown(Why::Denied), Case::pass("")),
         ] {
             case.daemons = Fact::Known(vec![process(argv, started)]);
             expect(&CHECK, &case);
         }
+        let mut untold = Case::unknown("");
+        let process = Daemon { process_started: Some(-1), ..process(&["/usr/sbin/sshd"], Fact::Unknown(Why::Denied)) };
+        untold.daemons = Fact::Known(vec![process]);
+        expect(&CHECK, &untold);
         expect(&CHECK, &Case::unknown(""));
         let mut none = Case::not_applicable("");
         none.daemons = Fact::Known(Vec::new());

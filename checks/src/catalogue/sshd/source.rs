@@ -74,7 +74,7 @@ fn check(input: &Input<'_>) -> Verdict {
         for account in &daemon.accounts {
             let public = account.sources.iter().find(|source| source.class == SourceClass::Public);
             let Some(public) = public else { continue };
-            if public.ways.iter().any(|way| way.grants != Grant::Nothing) {
+            if public.sure().any(|way| way.grants != Grant::Nothing) {
                 users.push(account.user.clone());
             } else {
                 let subject = super::account_subject(input.access, daemon, account);
