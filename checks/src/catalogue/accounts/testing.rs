@@ -127,7 +127,7 @@ impl Case {
             reproduce: String::new(),
             doubts: if self.doubtful { vec![AccessDoubt { method: None, why: Why::Denied }] } else { Vec::new() },
         };
-        let key = Way { methods: vec![Method::Publickey], grants: Grant::Shell, keys: Vec::new() };
+        let key = Way { methods: vec![Method::Publickey], grants: Grant::Shell, keys: Vec::new(), certain: true };
         let account = |user: &crate::host::accounts::User| {
             let name = user.name().text().into_owned();
             let ways = if self.logins.contains(&name) { vec![key.clone()] } else { Vec::new() };
