@@ -85,6 +85,7 @@ fn look<'k>(rules: &Rules<'_>, asker: &Asker<'k>, file: &'k KeyFile, revoked: &R
     if let Fact::Known(Some(at)) = &file.closed {
         return found.refuse(format!("{name}: the account itself cannot open it ({})", path_text(at)));
     }
+    let mut certain = !matches!(revoked, Revoked::Unknown);
     if rules.strict_modes {
         match &file.strict {
             Fact::Known(refusals) => {
@@ -93,8 +94,15 @@ fn look<'k>(rules: &Rules<'_>, asker: &Asker<'k>, file: &'k KeyFile, revoked: &R
                 }
             }
             Fact::Absent => {}
-            Fact::Unknown(why) => found.doubt(Why::Failed(format!("{name}: {why}"))),
+            Fact::Unknown(why) => {
+                certain = false;
+                found.doubt(Why::Failed(format!("{name}: {why}")));
+            }
         }
+    }
+    if let Fact::Unknown(why) = &file.closed {
+        certain = false;
+        found.doubt(Why::Failed(format!("{name}: {why}")));
     }
     for line in &lines.keys {
         let fingerprint = line.key.fingerprint().to_string();
@@ -106,7 +114,7 @@ fn look<'k>(rules: &Rules<'_>, asker: &Asker<'k>, file: &'k KeyFile, revoked: &R
             Fit::Yes => {
                 let options = line.options();
                 let terms = KeyTerms { command: options.command.as_deref(), no_forwarding: !options.port_forwarding };
-                found.keys.push(UsableKey { fingerprint, terms });
+                found.keys.push(UsableKey { fingerprint, terms, certain });
             }
             Fit::No(why) => found.refuse(format!("{name} line {}: {why}", line.line)),
             Fit::Doubt(why) => found.doubt(Why::Failed(format!("{name} line {}: {why}", line.line))),
@@ -193,6 +201,8 @@ fn in_list(list: &str, name: &str) -> bool {
 /// What `RevokedKeys` names.
 enum Revoked<'a> {
     Nothing,
+    /// It could not be read here; sshd may read it.
+    Unknown,
     List(&'a crate::parse::revoked_keys::RevokedKeys),
 }
 
@@ -214,18 +224,18 @@ impl<'a> Revoked<'a> {
             Some(Fact::Unknown(Why::WrongKind(kind))) => all(found, &format!("is a {kind}")),
             Some(Fact::Unknown(why)) => {
                 found.doubt(Why::Failed(format!("RevokedKeys {file}: {why}")));
-                Some(Self::Nothing)
+                Some(Self::Unknown)
             }
             None => {
                 found.doubt(Why::NotAsked("a RevokedKeys file that was not read"));
-                Some(Self::Nothing)
+                Some(Self::Unknown)
             }
         }
     }
 
     fn holds(&self, key: &PublicKey) -> bool {
         match self {
-            Self::Nothing => false,
+            Self::Nothing | Self::Unknown => false,
             Self::List(list) => list.holds(key),
         }
     }

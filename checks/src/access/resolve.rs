@@ -147,9 +147,13 @@ fn plan<'h>(
                 None => {
                     // A block that sshd refuses only once it holds ends the connection: nobody gets in there.
                     let effective = instance.effective(&connection).unwrap_or_default();
-                    daemon.effective.push(effective);
-                    known.push((signature, daemon.effective.len() - 1));
-                    daemon.effective.len() - 1
+                    let same = daemon.effective.iter().position(|other| *other == effective);
+                    let settings = same.unwrap_or(daemon.effective.len());
+                    if same.is_none() {
+                        daemon.effective.push(effective);
+                    }
+                    known.push((signature, settings));
+                    settings
                 }
             };
             places.push((region, settings));
@@ -414,7 +418,7 @@ fn last_used(sources: &mut [SourceAccess], seen: &Observations, user: &User) {
     }
 }
 
-/// Drops regions whose answer is that of the broad class around them, decided by the same lines.
+/// Drops regions whose answer is that of the broad class around them, by the same settings.
 fn fold(sources: &mut Vec<SourceAccess>) {
     let broad: Vec<SourceAccess> =
         sources.iter().filter(|source| !matches!(source.class, SourceClass::Region(_))).cloned().collect();
@@ -423,6 +427,7 @@ fn fold(sources: &mut Vec<SourceAccess>) {
         let class = classify(source.example);
         !broad.iter().any(|base| {
             base.class == class
+                && base.settings == source.settings
                 && base.ways == source.ways
                 && base.usable_keys == source.usable_keys
                 && base.doubts == source.doubts

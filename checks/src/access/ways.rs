@@ -25,6 +25,8 @@ pub(crate) struct UsableKey<'k> {
     pub(crate) fingerprint: String,
     /// What it allows.
     pub(crate) terms: KeyTerms<'k>,
+    /// Whether sshd takes it for sure.
+    pub(crate) certain: bool,
 }
 
 /// What every method says, `AuthenticationMethods` aside.
@@ -122,21 +124,21 @@ impl Combined {
             });
         }
         let password = methods.iter().any(|method| matches!(method, Method::Password | Method::KeyboardInteractive));
-        let mut grants: BTreeMap<Grant, Vec<String>> = BTreeMap::new();
+        let mut grants: BTreeMap<(Grant, bool), Vec<String>> = BTreeMap::new();
         for key in &keys {
             let given = grant(rules, Some(key.terms), answers.shell, answers.must_change);
             // passwd asks for the old password, which the holder of a key need not know.
             let given = if answers.must_change && !password { Grant::Nothing } else { given };
-            grants.entry(given).or_default().push(key.fingerprint.clone());
+            grants.entry((given, key.certain)).or_default().push(key.fingerprint.clone());
         }
         if keys.is_empty() {
             let given = grant(rules, None, answers.shell, answers.must_change);
-            grants.insert(given, Vec::new());
+            grants.insert((given, true), Vec::new());
         }
-        for (grants, mut keys) in grants {
+        for ((grants, sure), mut keys) in grants {
             keys.sort();
             keys.dedup();
-            self.ways.push(Way { methods: methods.to_vec(), grants, keys, certain });
+            self.ways.push(Way { methods: methods.to_vec(), grants, keys, certain: certain && sure });
         }
     }
 }
@@ -147,7 +149,7 @@ mod tests {
     use crate::access::testing::effective;
 
     fn key(name: &str, command: Option<&'static [u8]>) -> UsableKey<'static> {
-        UsableKey { fingerprint: name.to_owned(), terms: KeyTerms { command, no_forwarding: false } }
+        UsableKey { fingerprint: name.to_owned(), terms: KeyTerms { command, no_forwarding: false }, certain: true }
     }
 
     fn paths(settings: &[(&'static str, &str)], of: &[(Method, Answer)], keys: Vec<UsableKey<'static>>) -> Vec<String> {

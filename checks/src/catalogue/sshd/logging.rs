@@ -33,7 +33,7 @@ fn check(input: &Input<'_>) -> Verdict {
     for daemon in &input.access.daemons {
         let quiet = daemon.settings().find(|effective| {
             let level = effective.text("loglevel");
-            ["quiet", "fatal", "error"].iter().any(|low| level.eq_ignore_ascii_case(low))
+            ["quiet", "silent", "fatal", "error"].iter().any(|low| level.eq_ignore_ascii_case(low))
         });
         let Some(effective) = quiet else { continue };
         let edit = Edit::SshdSet { config: daemon.config.clone(), keyword: "LogLevel", value: "INFO".to_owned() };
