@@ -5,9 +5,9 @@ use crate::check::Check;
 pub mod accounts;
 pub mod keys;
 pub mod metadata;
-pub mod sshd;
 pub mod policy;
 pub mod ports;
+pub mod sshd;
 
 /// Every check, in the order in which reports show them.
 pub static ALL: &[&Check] = &[
