@@ -81,7 +81,7 @@ fn check(input: &Input<'_>) -> Verdict {
         let empty = shown.ways.iter().any(|way| way.methods.contains(&crate::access::Method::None));
         let weak = empty
             || input.seen.passwords.known().is_some_and(|audit| {
-                audit.accounts.iter().any(|a| a.user == account.user && matches!(a.outcome, Outcome::Weak(_)))
+                audit.accounts.iter().any(|a| a.user == account.user.as_str() && matches!(a.outcome, Outcome::Weak(_)))
             });
         let severity = if weak && public { Severity::Critical } else { Severity::High };
         let finding = Finding::new(severity, subject, if weak { "weak" } else { "open" })
