@@ -31,3 +31,4 @@ pub struct Defect {
     pub what: String,
 }
 pub mod revoked_keys;
+pub mod systemd_unit;
