@@ -162,3 +162,6 @@ impl Effective {
             .flat_map(|setting| setting.values.iter().map(|value| format!("{} {}", setting.keyword, value.text)))
     }
 }
+
+#[cfg(test)]
+mod tests;
