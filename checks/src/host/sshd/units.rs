@@ -161,7 +161,7 @@ impl Units<'_, '_> {
     /// The enabled socket unit in front of a service; `template` says whether the service is one for each connection.
     fn socket(&self, service: &str, template: bool) -> Option<Socket> {
         let own = service.strip_suffix(".service").map(|stem| format!("{stem}.socket"))?;
-        let named = self.enabled.iter().any(|enabled| *enabled == own);
+        let named = self.enabled.contains(&own);
         let (unit, real) = self.load(&own).filter(|_| named)?;
         let accept = unit.is_on("Socket", "Accept");
         let listen = unit.values("Socket", "ListenStream");
