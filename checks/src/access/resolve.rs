@@ -50,7 +50,7 @@ fn daemon(host: &Host, seen: &Observations, instance: &Instance, ask: Ask<'_>) -
     };
     let listeners = match (running.filter(|daemon| !daemon.listeners.is_empty()), &global) {
         (Some(daemon), _) => daemon.listeners.clone(),
-        (None, Ok(global)) => listeners(global),
+        (None, Ok(global)) => instance.socket_addresses(global).unwrap_or_else(|| listeners(global)),
         (None, Err(_)) => Vec::new(),
     };
     let mut daemon = DaemonAccess {

@@ -1,6 +1,7 @@
 //! The sshd instances of a host: running daemons, else what its units would start, else the plain program.
 
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use crate::fact::{Fact, Why};
 use crate::observation::{Mode, Observations};
 use crate::snapshot::Reader;
 use crate::sshd::{
-    Build, CommandLine, Configuration, Connection, DEFAULT_FILE, Effective, Refusal, Subject, default_file,
+    Build, CommandLine, Configuration, Connection, DEFAULT_FILE, Effective, Origin, Refusal, Subject, default_file,
 };
 
 mod carved;
@@ -107,6 +108,15 @@ impl Instance {
     /// The main configuration file.
     pub fn config_file(&self) -> &Path {
         &self.configuration.file
+    }
+
+    /// The addresses of the socket unit that it waits behind; None where sshd opens its own. The generator of Ubuntu puts what
+    /// the configuration says in their place, where it says something (Ubuntu 24.04 and later).
+    pub fn socket_addresses(&self, global: &Effective) -> Option<Vec<SocketAddr>> {
+        let socket = self.socket.as_ref()?;
+        let says = |keyword: &str| global.value(keyword).is_some_and(|value| value.origin != Origin::Default);
+        let generated = socket.generated && (says("port") || says("listenaddress"));
+        (!generated).then(|| socket.addresses())
     }
 
     /// Which connections the configuration tells apart: the address patterns, hosts, users and groups that appear in

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -27,10 +28,31 @@ pub struct Socket {
     pub unit: String,
     /// Its `ListenStream=` values.
     pub listen: Vec<String>,
+    /// Whether a port alone means IPv6 only (`BindIPv6Only=ipv6-only`).
+    pub ipv6_only: bool,
     /// Whether every connection gets an sshd of its own (`Accept=yes`).
     pub accept: bool,
     /// Whether a generator replaces those values by what sshd's configuration says.
     pub generated: bool,
+}
+
+impl Socket {
+    /// The addresses that it listens on; Unix sockets and vsock are none.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let mut out = Vec::new();
+        for value in &self.listen {
+            match value.parse::<u16>() {
+                Ok(port) => {
+                    out.push(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
+                    if !self.ipv6_only {
+                        out.push(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
+                    }
+                }
+                Err(_) => out.extend(value.parse::<SocketAddr>().ok()),
+            }
+        }
+        out
+    }
 }
 
 /// A unit that starts an sshd.
@@ -167,7 +189,8 @@ impl Units<'_, '_> {
         let listen = unit.values("Socket", "ListenStream");
         let listen = listen.into_iter().map(|value| String::from_utf8_lossy(value).into_owned()).collect();
         let generated = self.reader.meta(Path::new(SOCKET_GENERATOR)).is_ok();
-        (accept == template).then_some(Socket { unit: real, listen, accept, generated })
+        let ipv6_only = unit.value("Socket", "BindIPv6Only") == Some(b"ipv6-only");
+        (accept == template).then_some(Socket { unit: real, listen, ipv6_only, accept, generated })
     }
 }
 
@@ -219,7 +242,8 @@ mod tests {
         let one = found(socket("no"));
         let names: Vec<&str> = one.iter().filter(|(.., enabled)| *enabled).map(|(unit, ..)| unit.as_str()).collect();
         assert_eq!(names, ["ssh.service"]);
-        assert_eq!(one.first().unwrap().2.as_ref().unwrap().listen, ["22"]);
+        let addresses = one.first().unwrap().2.as_ref().unwrap().addresses();
+        assert_eq!(addresses, ["[::]:22".parse().unwrap(), "0.0.0.0:22".parse().unwrap()]);
         let each = found(socket("yes"));
         let first = each.first().unwrap();
         assert_eq!((first.0.as_str(), first.1.as_str(), first.3), ("ssh@.service", "/usr/sbin/sshd -i", true));
