@@ -136,7 +136,7 @@ const ROWS: &[Row] = {
         (0, END, "authorizedkeysfile", AuthorizedKeysFile, Special),
         (1003, END, "revokedkeys", RevokedKeys, Special),
         (0, END, "hostkey", HostKey, Special),
-        (0, END, "hostcertificate", HostCertificate, Each),
+        (0, END, "hostcertificate", HostCertificate, Special),
         (0, END, "allowusers", AllowUsers, Each),
         (0, END, "denyusers", DenyUsers, Each),
         (0, END, "allowgroups", AllowGroups, Each),
@@ -314,6 +314,7 @@ fn special(build: &Build, options: &Options, key: Key) -> Vec<Value> {
         },
         Key::RevokedKeys => joined(options.items(key)).into_iter().collect(),
         Key::HostKey => host_keys(build, options),
+        Key::HostCertificate => options.items(key).iter().map(key_file).collect(),
         Key::ChannelTimeout => match joined(options.items(key)) {
             Some(set) => vec![set],
             // Up to 9.3 nothing is printed where nothing is set.
@@ -370,14 +371,19 @@ fn qos_default(build: &Build) -> (&'static str, &'static str) {
     }
 }
 
+/// A file of a host key or certificate. `none` leaves a hole in sshd's list, which it prints as C prints no string.
+fn key_file(item: &Item) -> Value {
+    let mut value = of_item(item);
+    if value.text.eq_ignore_ascii_case("none") {
+        (value.text, value.words) = ("(null)".to_owned(), Vec::new());
+    }
+    value
+}
+
 fn host_keys(build: &Build, options: &Options) -> Vec<Value> {
     let set = options.items(Key::HostKey);
     if !set.is_empty() {
-        return set
-            .iter()
-            .map(of_item)
-            .map(|item| if item.text.eq_ignore_ascii_case("none") { value("none", item.origin) } else { item })
-            .collect();
+        return set.iter().map(key_file).collect();
     }
     let mut names = vec!["rsa", "ecdsa", "ed25519"];
     if build.before(707) && build.flavour != Flavour::Debian {

@@ -335,6 +335,7 @@ fn rule_15_the_dump_spells_things_its_own_way() {
         ("", "listenaddress", "[::]:22 | 0.0.0.0:22"),
         ("AddressFamily inet", "listenaddress", "0.0.0.0:22"),
         ("ListenAddress 10.0.0.1\nPort 1\nPort 2", "listenaddress", "10.0.0.1:1 | 10.0.0.1:2"),
+        ("HostKey /k\nHostKey none", "hostkey", "/k | (null)"),
         ("SetEnv A=\"x y\"", "setenv", "A=x y"),
         ("AuthorizedKeysFile \"/a b\"", "authorizedkeysfile", "/a b"),
         ("AllowUsers \"a b\"", "allowusers", "a b"),

@@ -21,10 +21,11 @@ pub struct HostKey {
 pub(super) fn read(reader: &Reader<'_>, configuration: &Configuration) -> Vec<HostKey> {
     let Ok(effective) = configuration.dump(None) else { return Vec::new() };
     let values = effective.setting("hostkey").map_or(&[][..], |setting| setting.values.as_slice());
-    let files = values.iter().filter(|value| value.text != "none");
+    // A key that is `none` has no word.
+    let files = values.iter().filter_map(|value| Some((value, value.words.first()?)));
     files
-        .map(|value| {
-            let path = PathBuf::from(&value.text);
+        .map(|(value, file)| {
+            let path = PathBuf::from(file);
             let meta = reader.meta(&path).map_or_else(|miss| miss.fact(), Fact::Known);
             HostKey { path, meta, origin: value.origin.clone() }
         })
