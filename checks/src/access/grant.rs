@@ -37,13 +37,22 @@ impl Shell {
     }
 }
 
+/// What stands between a login and its session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct After {
+    /// A password must be changed before anything else.
+    pub(crate) must_change: bool,
+    /// No session is given at all: /etc/nologin where sshd itself looks (`session.c:do_nologin`).
+    pub(crate) closed: bool,
+}
+
 /// What the session and the forwarding of this login come to.
-pub(crate) fn grant(rules: &Rules<'_>, key: Option<KeyTerms<'_>>, shell: Shell, must_change: bool) -> Grant {
+pub(crate) fn grant(rules: &Rules<'_>, key: Option<KeyTerms<'_>>, shell: Shell, after: After) -> Grant {
     let key = key.unwrap_or_default();
     // A password that must be changed first: `auth_restrict_session` closes forwarding, the session runs passwd.
-    let forward = rules.forwarding.any && !key.no_forwarding && !must_change;
+    let forward = rules.forwarding.any && !key.no_forwarding && !after.must_change;
     let rest = if forward { Grant::Forward } else { Grant::Nothing };
-    if !rules.sessions {
+    if !rules.sessions || after.closed {
         return rest;
     }
     // ForceCommand of the configuration goes before the key's own.
@@ -191,7 +200,11 @@ mod tests {
             (&[("allowtcpforwarding", "no"), ("allowstreamlocalforwarding", "no")], None, Shell::None, Grant::Nothing),
         ] {
             let effective = effective(settings);
-            assert_eq!(grant(&Rules::of(&effective), key, shell, false), want, "{settings:?} {key:?} {shell:?}");
+            assert_eq!(
+                grant(&Rules::of(&effective), key, shell, After::default()),
+                want,
+                "{settings:?} {key:?} {shell:?}"
+            );
         }
     }
 }

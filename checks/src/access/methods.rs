@@ -33,7 +33,10 @@ pub(crate) fn answers(inputs: &Inputs<'_, '_>) -> BTreeMap<Method, Answer> {
         of.insert(Method::Password, root_by(inputs, Method::Password).unwrap_or_else(|| password(inputs)));
     }
     if rules.interactive && rules.pam {
-        let answer = root_by(inputs, Method::KeyboardInteractive).unwrap_or_else(|| password(inputs));
+        let answer = root_by(inputs, Method::KeyboardInteractive).unwrap_or_else(|| match rules.challenge_off {
+            true => Answer::No("ChallengeResponseAuthentication no refuses keyboard-interactive".to_owned()),
+            false => password(inputs),
+        });
         of.insert(Method::KeyboardInteractive, answer);
     }
     if rules.hostbased {

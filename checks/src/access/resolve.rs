@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::daemon::{Telling, listeners, options, quote, release};
 use super::gate::{DAY, Gate, Visitor, decision, gate, names_a_host};
-use super::grant::Shell;
+use super::grant::{After, Shell};
 use super::keys::{Asker, Found, find};
 use super::methods::{Inputs, answers};
 use super::pam::{Facility, Login, Scene, Stacks, Verdict};
@@ -257,8 +257,8 @@ impl Place<'_> {
             first_human: first_human(host),
         };
         let pam = Login::new(self.stacks, scene);
-        let change = match self.account_stage(&pam, &mut source) {
-            Some(change) => change,
+        let after = match self.account_stage(&pam, &mut source) {
+            Some(after) => after,
             None => {
                 source.decided_by = self.decided(gate, &Found::default(), &source);
                 return source;
@@ -275,7 +275,7 @@ impl Place<'_> {
         };
         let found = if rules.publickey { find(rules, &asker) } else { Found::default() };
         let of = answers(&Inputs { rules, user, found: &found, pam: &pam, keytab: &host.login_files.keytab });
-        let answers = Answers { of, keys: found.keys.clone(), must_change: change, shell: Shell::of(user.shell()) };
+        let answers = Answers { of, keys: found.keys.clone(), after, shell: Shell::of(user.shell()) };
         let forced_only = user.is_root() && rules.root == RootRule::ForcedCommandsOnly;
         let combined: Combined = combine(rules, &answers, &|key| !forced_only || key.terms.command.is_some());
         source.usable_keys = found.keys.iter().map(|key| key.fingerprint.clone()).collect();
@@ -289,10 +289,10 @@ impl Place<'_> {
         source
     }
 
-    /// PAM's account stack, or what sshd looks at in its place. None: shut out; else whether a password must be changed first.
-    fn account_stage(&self, pam: &Login<'_>, source: &mut SourceAccess) -> Option<bool> {
+    /// PAM's account stack, or what sshd looks at in its place. None: shut out.
+    fn account_stage(&self, pam: &Login<'_>, source: &mut SourceAccess) -> Option<After> {
         if !self.rules.pam {
-            return self.without_pam(source);
+            return Some(self.without_pam(source));
         }
         let (verdict, change) = pam.account();
         match verdict {
@@ -306,19 +306,21 @@ impl Place<'_> {
         if change {
             source.refused_because.push("the password must be changed at the next login".to_owned());
         }
-        Some(change)
+        Some(After { must_change: change, closed: false })
     }
 
-    fn without_pam(&self, source: &mut SourceAccess) -> Option<bool> {
+    /// Without PAM sshd looks for /etc/nologin itself, when the session begins: the login succeeds, and forwards.
+    fn without_pam(&self, source: &mut SourceAccess) -> After {
+        let mut after = After::default();
         match &self.host.accounts.nologin {
             Fact::Known(files) if !self.plan.user.is_root() && files.iter().any(|file| file.starts_with("/etc")) => {
-                source.refused_because.push("/etc/nologin refuses everybody but root".to_owned());
-                return None;
+                source.refused_because.push("/etc/nologin: no session for anybody but root".to_owned());
+                after.closed = true;
             }
             Fact::Unknown(why) => source.doubts.push(AccessDoubt { method: None, why: why.clone() }),
             _ => {}
         }
-        Some(false)
+        after
     }
 
     fn notes(&self, source: &mut SourceAccess, found: &Found<'_>, combined: &Combined, answers: &Answers<'_>) {

@@ -29,6 +29,8 @@ pub(crate) struct Rules<'e> {
     pub(crate) permit_empty: bool,
     pub(crate) password: bool,
     pub(crate) interactive: bool,
+    /// Before 8.7 keyboard-interactive is offered by one keyword and answered by another (`auth2-kbdint.c`).
+    pub(crate) challenge_off: bool,
     pub(crate) publickey: bool,
     pub(crate) hostbased: bool,
     pub(crate) gssapi: bool,
@@ -84,6 +86,7 @@ impl<'e> Rules<'e> {
             permit_empty: yes("permitemptypasswords"),
             password: yes("passwordauthentication"),
             interactive: yes("kbdinteractiveauthentication"),
+            challenge_off: effective.text("challengeresponseauthentication").eq_ignore_ascii_case("no"),
             publickey: yes("pubkeyauthentication"),
             hostbased: yes("hostbasedauthentication"),
             gssapi: yes("gssapiauthentication"),

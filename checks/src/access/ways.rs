@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::grant::{KeyTerms, Shell, grant};
+use super::grant::{After, KeyTerms, Shell, grant};
 use super::rules::Rules;
 use super::{Grant, Method, Way};
 use crate::fact::Why;
@@ -35,8 +35,7 @@ pub(crate) struct Answers<'k> {
     pub(crate) of: BTreeMap<Method, Answer>,
     /// Keys that are taken (whether or not the root rule then lets them through).
     pub(crate) keys: Vec<UsableKey<'k>>,
-    /// A password must be changed before anything else: only who knows it comes further.
-    pub(crate) must_change: bool,
+    pub(crate) after: After,
     pub(crate) shell: Shell,
 }
 
@@ -112,7 +111,7 @@ impl Combined {
         }
         let steps = methods.iter().filter(|method| **method == Method::Publickey).count();
         if steps == 0 {
-            let grants = grant(rules, None, answers.shell, answers.must_change);
+            let grants = grant(rules, None, answers.shell, answers.after);
             self.ways.push(Way { methods: methods.to_vec(), grants, keys: Vec::new(), certain });
             return;
         }
@@ -126,13 +125,13 @@ impl Combined {
         let password = methods.iter().any(|method| matches!(method, Method::Password | Method::KeyboardInteractive));
         let mut grants: BTreeMap<(Grant, bool), Vec<String>> = BTreeMap::new();
         for key in &keys {
-            let given = grant(rules, Some(key.terms), answers.shell, answers.must_change);
+            let given = grant(rules, Some(key.terms), answers.shell, answers.after);
             // passwd asks for the old password, which the holder of a key need not know.
-            let given = if answers.must_change && !password { Grant::Nothing } else { given };
+            let given = if answers.after.must_change && !password { Grant::Nothing } else { given };
             grants.entry((given, key.certain)).or_default().push(key.fingerprint.clone());
         }
         if keys.is_empty() {
-            let given = grant(rules, None, answers.shell, answers.must_change);
+            let given = grant(rules, None, answers.shell, answers.after);
             grants.insert((given, true), Vec::new());
         }
         for ((grants, sure), mut keys) in grants {
@@ -154,7 +153,7 @@ mod tests {
 
     fn paths(settings: &[(&'static str, &str)], of: &[(Method, Answer)], keys: Vec<UsableKey<'static>>) -> Vec<String> {
         let effective = effective(settings);
-        let answers = Answers { of: of.iter().cloned().collect(), keys, must_change: false, shell: Shell::Full };
+        let answers = Answers { of: of.iter().cloned().collect(), keys, after: After::default(), shell: Shell::Full };
         let combined = combine(&Rules::of(&effective), &answers, &|_| true);
         combined.ways.iter().map(|way| format!("{}={}", way.path(), way.grants.word())).collect()
     }
@@ -195,7 +194,7 @@ mod tests {
         let effective = effective(&[]);
         let why = Why::Defect("pam_custom.so".to_owned());
         let of = BTreeMap::from([(Method::Password, Answer::Maybe(why.clone()))]);
-        let answers = Answers { of, keys: Vec::new(), must_change: false, shell: Shell::Full };
+        let answers = Answers { of, keys: Vec::new(), after: After::default(), shell: Shell::Full };
         let combined = combine(&Rules::of(&effective), &answers, &|_| true);
         assert_eq!((combined.ways.len(), combined.doubts), (1, vec![why]));
     }
