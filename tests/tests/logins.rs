@@ -128,7 +128,8 @@ impl Field {
         // The monitor ends a login that its child took for good (forced-commands-only): nobody is in.
         let cut =
             ["Broken pipe", "Connection reset", "closed by remote host"].iter().any(|sign| real.log.contains(sign));
-        real.authenticated &= !(cut && real.status == Some(255) && !real.forward && !real.sftp);
+        let ended = cut && real.status == Some(255) && !real.forward && !real.sftp;
+        real.authenticated &= !ended;
         let print = self.keys.get(user).map(|(_, line)| fingerprint(line)).unwrap_or_default();
         let grants = expected(&predicted, with, &print);
         let say = |what: &str| {
