@@ -68,6 +68,7 @@ impl Parser<'_> {
             Key::ListenAddress => self.listen_address(&mut line),
             Key::LoginGraceTime | Key::ClientAliveInterval => self.time(&mut line, key),
             Key::UnusedConnectionTimeout => self.unused_connection_timeout(&mut line),
+            Key::DebianBanner => self.integer(&mut line),
             Key::X11DisplayOffset
             | Key::MaxAuthTries
             | Key::MaxSessions
@@ -135,6 +136,8 @@ impl Parser<'_> {
     /// The words that a keyword with fixed values knows.
     fn choice_of(&self, key: Key) -> Option<Choice> {
         Some(match key {
+            // A number there.
+            Key::DebianBanner if self.build.before(707) => return None,
             Key::UsePam
             | Key::IgnoreUserKnownHosts
             | Key::HostbasedAuthentication
