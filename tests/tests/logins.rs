@@ -115,11 +115,10 @@ impl Field {
         let predicted = self.predict(user, source);
         let mut real = self.client.login(user, source, with).unwrap();
         for _ in 0..5 {
-            // A machine under load, or an sshd that is still starting, is no answer.
-            if !["banner exchange", "Connection refused", "Connection timed out"]
-                .iter()
-                .any(|sign| real.log.contains(sign))
-            {
+            // A machine under load, an sshd that is still starting, or a connection that was cut, is no answer the first time.
+            let signs =
+                ["banner exchange", "Connection refused", "Connection timed out", "Broken pipe", "Connection reset"];
+            if !signs.iter().any(|sign| real.log.contains(sign)) {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_millis(500));
