@@ -450,7 +450,7 @@ fn openssh_18_permit_root_login_is_about_uid_0_by_any_name() {
             &[("root", PRIV, both, None), ("plain", PRIV, both, SHELL)],
         );
         field.expect(
-            "UsePAM no\nPermitRootLogin yes\n",
+            "UsePAM yes\nPermitRootLogin yes\n",
             &[("exits", PRIV, key, FORWARD), ("restricted", PRIV, key, NOTHING)],
         );
     });
