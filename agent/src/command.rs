@@ -27,6 +27,13 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Tells something on standard error that does not change the outcome.
+pub fn warn(text: &str) {
+    let line = format!("hostward: warning: {}\n", crate::sanitize::escape(text));
+    // Nothing is left to do where not even the warning can be written.
+    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+}
+
 /// The language asked for, else the locale's (`LC_ALL`, `LC_MESSAGES`, `LANG`, in that order).
 pub fn language(asked: Option<LangArg>) -> Lang {
     match asked {

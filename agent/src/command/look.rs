@@ -143,7 +143,7 @@ pub fn look(args: &Looking, all: &Configuration, baseline: Option<&Baseline>) ->
     if survey.seen.mode == Mode::Live {
         survey.seen.cross_checks = cross_checks(&access, args.questions(&all.settings));
     }
-    if checks.iter().any(|check| check.area() == "accounts") {
+    if checks.iter().any(|check| check.id == "accounts.weak-password") {
         let budget = args.password_budget.or(all.settings.password_budget).unwrap_or(passwords::USUAL);
         let words = args.wordlist.clone().or_else(|| all.settings.wordlists.first().cloned());
         survey.seen.passwords = passwords::try_passwords(&survey.host, &survey.seen, budget, words);

@@ -117,16 +117,24 @@ fn host_block(survey: &Survey) -> HostBlock {
     }
 }
 
-/// Keeps the last full report of a live host where root may; the path, where it was kept.
+/// Keeps the last full report of a live host where root may; the path, where it was kept. A report that cannot be kept is told
+/// and still printed.
 fn keep(report: &Report, survey: &Survey) -> Option<String> {
     if survey.seen.mode != Mode::Live || !nix::unistd::geteuid().is_root() {
         return None;
     }
     let dir = crate::survey::state_dir();
     let path = dir.join("report.json");
-    let bytes = serde_json::to_vec_pretty(report).ok()?;
-    crate::files::private_dir(&dir).and_then(|()| crate::files::replace(&path, &bytes)).ok()?;
-    Some(path.display().to_string())
+    let kept = crate::files::private_dir(&dir)
+        .and_then(|()| Ok(serde_json::to_vec_pretty(report)?))
+        .and_then(|bytes| crate::files::replace(&path, &bytes));
+    match kept {
+        Ok(()) => Some(path.display().to_string()),
+        Err(error) => {
+            super::warn(&format!("the full report is not kept: {error:#}"));
+            None
+        }
+    }
 }
 
 fn deliver(
