@@ -245,4 +245,27 @@ COMMIT
         assert_eq!(judged(UFW, "").0.accepts(Protocol::Tcp, 25), None);
         assert_eq!(judged("garbage\n*filter\n-A INPUT\n", "").1, 1);
     }
+
+    /// Fifteen chains that each ask the next one twice, with `last` in the last.
+    fn doubling(table: &str, hook: &str, last: &str) -> String {
+        let mut text = format!("*{table}\n:{hook} ACCEPT [0:0]\n-A {hook} -j c0\n");
+        for chain in 0..14 {
+            text.push_str(&format!("-A c{chain} -j c{0}\n-A c{chain} -j c{0}\n", chain + 1));
+        }
+        text + &format!(":c14 - [0:0]\n-A c14 {last}\n")
+    }
+
+    #[test]
+    fn rules_made_to_be_expensive_are_cheap() {
+        // Unbounded, these take minutes and more memory than hosts have.
+        let ports = (1..2000).map(|port| format!("{}", port * 2)).collect::<Vec<_>>().join(",");
+        let (firewall, _) =
+            judged(&doubling("filter", "INPUT", &format!("-p tcp --dports {ports} -m mark -j DROP")), "");
+        assert_eq!(firewall.accepts(Protocol::Tcp, 3998), None);
+        let nat = doubling("nat", "PREROUTING", "--dports 1:4096 -j DNAT --to-destination 10.0.0.1");
+        assert_eq!(judged(&nat, "").0.published.len(), 8192);
+        let named = (1..2000).map(|port| format!("-A INPUT -p tcp --dport {port} -j ACCEPT\n")).collect::<String>();
+        let open = format!("*filter\n:INPUT DROP [0:0]\n{named}-A INPUT --dports 0:65535 -j ACCEPT\n");
+        assert_eq!(judged(&open, &open).0.default_accepts, Some(true));
+    }
 }

@@ -108,6 +108,8 @@ const DEPTH: usize = 16;
 /// Rules looked at for one port, and for all: a rule set that needs more is not judged.
 const STEPS: usize = 100_000;
 const ALL_STEPS: usize = 5_000_000;
+/// Ports told of as published, before those told twice are joined: every port of both protocols.
+const MAX_PUBLISHED: usize = 2 << 16;
 
 /// What may become of a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -245,8 +247,7 @@ impl Ruleset {
         let mut defaults = Vec::new();
         for protocol in [Protocol::Tcp, Protocol::Udp] {
             let starts = self.starts(protocol);
-            // A port in no range that a rule names stands for all others.
-            let default = (1..=u16::MAX).rev().find(|port| !self.names(protocol, *port)).unwrap_or(u16::MAX);
+            let default = self.unnamed(protocol).unwrap_or(u16::MAX);
             let default = self.accepts(Packet { protocol, port: default }, &mut steps);
             defaults.push(default);
             let ends = starts.iter().skip(1).map(|next| next - 1).chain([u16::MAX]);
@@ -304,6 +305,9 @@ impl Ruleset {
                 if chain.hook != Some(Hook::Input) || (id.0 != family && id.0 != Family::Both) {
                     continue;
                 }
+                if *steps > ALL_STEPS {
+                    return None;
+                }
                 let mut walk = Walk { rules: self, fate: Fate::default(), steps: 0 };
                 if walk.chain(id, packet, 0) {
                     walk.fate.accept |= !chain.drops;
@@ -314,7 +318,6 @@ impl Ruleset {
                 total = Fate { accept: total.accept && walk.fate.accept, drop: total.drop || walk.fate.drop };
             }
             match total {
-                _ if *steps > ALL_STEPS => None,
                 Fate { accept: true, drop: false } => Some(true),
                 Fate { accept: false, drop: true } => Some(false),
                 _ => None,
@@ -341,8 +344,19 @@ impl Ruleset {
         })
     }
 
-    fn names(&self, protocol: Protocol, port: u16) -> bool {
-        self.ranges().any(|(of, (low, high))| of.is_none_or(|of| of == protocol) && (low..=high).contains(&port))
+    /// The highest port in no range that a rule names: it stands for all others.
+    fn unnamed(&self, protocol: Protocol) -> Option<u16> {
+        let named = self.ranges().filter(|(of, (low, high))| low <= high && of.is_none_or(|of| of == protocol));
+        let mut named: Vec<Range> = named.map(|(_, range)| range).collect();
+        named.sort_by_key(|(_, high)| std::cmp::Reverse(*high));
+        let mut port = u16::MAX;
+        for (low, high) in named {
+            if high < port {
+                break;
+            }
+            port = port.min(low.checked_sub(1)?);
+        }
+        (port > 0).then_some(port)
     }
 
     /// Where the answer may change: the first port of every stretch.
@@ -451,6 +465,9 @@ impl Narrowed {
         let protocols = self.protocol.map_or_else(|| vec![Protocol::Tcp, Protocol::Udp], |protocol| vec![protocol]);
         for port in ports {
             for protocol in &protocols {
+                if out.len() >= MAX_PUBLISHED {
+                    return;
+                }
                 out.push(Published { protocol: *protocol, port, address: self.address, to: to.to_owned() });
             }
         }
