@@ -1,6 +1,6 @@
 //! Accounts and groups as the C library of this host would answer for them, with shadow joined.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::fact::Fact;
@@ -60,6 +60,7 @@ pub struct Accounts {
     pub files: Vec<(&'static str, Fact<Meta>)>,
     /// Lines of the files that are odd, with the file.
     pub defects: Vec<(&'static str, Defect)>,
+    index: Index,
 }
 
 /// What shadow holds beside the lines of known users.
@@ -129,6 +130,42 @@ impl User {
     }
 }
 
+/// Where look-ups find their entries: files of many thousand accounts are asked for each of them.
+#[derive(Clone, Debug, Default)]
+struct Index {
+    /// The first user of a name.
+    user_names: HashMap<Box<[u8]>, usize>,
+    /// The first user with a uid.
+    uids: HashMap<u32, usize>,
+    /// The first group of a name.
+    group_names: HashMap<Box<[u8]>, usize>,
+    /// The first group with a gid.
+    gids: HashMap<u32, usize>,
+    /// The gids of the groups that name a user, in file order.
+    memberships: HashMap<Box<[u8]>, Vec<u32>>,
+    /// The uids that have a gid as their primary one.
+    primaries: HashMap<u32, Vec<u32>>,
+}
+
+impl Index {
+    fn of(users: &[User], groups: &[GroupEntry]) -> Self {
+        let mut index = Self::default();
+        for (place, user) in users.iter().enumerate() {
+            index.user_names.entry(user.entry.name.bytes().into()).or_insert(place);
+            index.uids.entry(user.entry.uid).or_insert(place);
+            index.primaries.entry(user.entry.gid).or_default().push(user.entry.uid);
+        }
+        for (place, group) in groups.iter().enumerate() {
+            index.group_names.entry(group.name.bytes().into()).or_insert(place);
+            index.gids.entry(group.gid).or_insert(place);
+            for member in &group.members {
+                index.memberships.entry(member.bytes().into()).or_default().push(group.gid);
+            }
+        }
+        index
+    }
+}
+
 impl Accounts {
     /// Reads what `/etc` says.
     pub fn read(reader: &Reader<'_>) -> Self {
@@ -150,7 +187,10 @@ impl Accounts {
             defs
         });
         let (users, shadow) = join(passwd.entries, shadow.entries);
+        let index =
+            Index::of(users.known().map_or(&[], Vec::as_slice), group.entries.known().map_or(&[], Vec::as_slice));
         Self {
+            index,
             users,
             groups: group.entries,
             gshadow: gshadow.entries,
@@ -171,22 +211,22 @@ impl Accounts {
 
     /// The account of this name, as `getpwnam(3)` finds it: the first.
     pub fn by_name(&self, name: impl AsRef<[u8]>) -> Option<&User> {
-        self.list().iter().find(|user| user.entry.name.bytes() == name.as_ref())
+        self.list().get(*self.index.user_names.get(name.as_ref())?)
     }
 
     /// The account with this uid, as `getpwuid(3)` finds it: the first.
     pub fn by_uid(&self, uid: u32) -> Option<&User> {
-        self.list().iter().find(|user| user.entry.uid == uid)
+        self.list().get(*self.index.uids.get(&uid)?)
     }
 
     /// The group of this name, as `getgrnam(3)` finds it.
     pub fn group(&self, name: impl AsRef<[u8]>) -> Option<&GroupEntry> {
-        self.group_list().iter().find(|group| group.name.bytes() == name.as_ref())
+        self.group_list().get(*self.index.group_names.get(name.as_ref())?)
     }
 
     /// The group with this gid, as `getgrgid(3)` finds it.
     pub fn group_by_gid(&self, gid: u32) -> Option<&GroupEntry> {
-        self.group_list().iter().find(|group| group.gid == gid)
+        self.group_list().get(*self.index.gids.get(&gid)?)
     }
 
     /// The groups in file order; empty where group could not be read.
@@ -198,11 +238,8 @@ impl Accounts {
     pub fn gids_of(&self, user: &User) -> Vec<u32> {
         let mut gids = vec![user.entry.gid];
         let mut seen = BTreeSet::from([user.entry.gid]);
-        for group in self.group_list() {
-            if group.members.contains(&user.entry.name) && seen.insert(group.gid) {
-                gids.push(group.gid);
-            }
-        }
+        let named = self.index.memberships.get(user.entry.name.bytes()).map_or(&[][..], Vec::as_slice);
+        gids.extend(named.iter().copied().filter(|gid| seen.insert(*gid)));
         gids
     }
 
@@ -225,9 +262,9 @@ impl Accounts {
     pub fn is_private_group(&self, gid: u32, owner: u32) -> bool {
         let Some(group) = self.group_by_gid(gid) else { return false };
         let Some(user) = self.by_uid(owner) else { return false };
-        let mut primary = self.list().iter().filter(|other| other.entry.gid == gid).peekable();
-        let has_primary = primary.peek().is_some();
-        let others = primary.any(|other| other.entry.uid != owner);
+        let primary = self.index.primaries.get(&gid).map_or(&[][..], Vec::as_slice);
+        let has_primary = !primary.is_empty();
+        let others = primary.iter().any(|uid| *uid != owner);
         let only_it = match group.members.as_slice() {
             [] => has_primary,
             [member] => *member == user.entry.name,

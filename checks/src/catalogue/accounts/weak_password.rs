@@ -1,10 +1,13 @@
 //! `accounts.weak-password`: a password that is among the first that anybody tries.
 
+use std::collections::HashMap;
+
 use super::{BASELINE, PROTECTION, locking, passwords, shown, subject};
 use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict};
 use crate::crypt::Hash;
 use crate::fact::{Fact, Why};
-use crate::observation::password::{NotTried, Outcome};
+use crate::observation::password::{AccountAudit, NotTried, Outcome};
+use crate::parse::passwd::Name;
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -44,20 +47,22 @@ const ENOUGH: u64 = 1000;
 
 fn check(input: &Input<'_>) -> Verdict {
     let mut tally = Tally::new();
+    let audits = input.seen.passwords.known().map_or(&[][..], |audit| &audit.accounts);
+    let audited: HashMap<&Name, &AccountAudit> = audits.iter().map(|account| (&account.user, account)).collect();
     for (user, password) in passwords(input, &mut tally) {
         let hash = password.field.hash().map(Hash::parse);
         if !matches!(hash, Some(Hash::Known(_) | Hash::Unrecognised)) {
             continue;
         }
-        let audit = match &input.seen.passwords {
-            Fact::Known(audit) => audit,
+        match &input.seen.passwords {
+            Fact::Known(_) => {}
             Fact::Absent => continue,
             Fact::Unknown(why) => {
                 tally.doubt(subject(user), why.clone());
                 continue;
             }
-        };
-        let entry = audit.accounts.iter().find(|account| account.user == *user.name());
+        }
+        let entry = audited.get(user.name()).copied();
         match entry.map(|account| (&account.outcome, account)) {
             Some((Outcome::Weak(_), _)) => {
                 let finding = Finding::new(Severity::Critical, subject(user), "weak").with("user", user.name().text());
