@@ -49,7 +49,6 @@ pub fn try_passwords(
         Fact::Unknown(why) => return Fact::Unknown(why.clone()),
     }
     let terminal = std::io::stderr().is_terminal();
-    let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let time = match budget {
         Budget::Time(time) => Some(time),
         Budget::Full => None,
@@ -63,12 +62,21 @@ pub fn try_passwords(
         cpu: time,
         wall: time.map(|time| time.saturating_mul(PATIENCE)),
         limits: Limits::default(),
-        threads: if terminal { cores } else { NonZeroUsize::MIN },
+        threads: if terminal { cores() } else { NonZeroUsize::MIN },
         idle: !terminal,
         cancel: &AtomicBool::new(false),
     };
     let audit = if terminal { audit::run(&request, &Bar::new()) } else { audit::run(&request, &()) };
     Fact::Known(audit)
+}
+
+/// The processors that this process may run on. The standard library's answer reads files of the host, which an offline scan
+/// does not.
+fn cores() -> NonZeroUsize {
+    let allowed = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0));
+    let count =
+        allowed.map_or(1, |set| (0..nix::sched::CpuSet::count()).filter(|cpu| set.is_set(*cpu) == Ok(true)).count());
+    NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// A progress bar on standard error; it leaves no trace.
