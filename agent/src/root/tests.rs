@@ -59,7 +59,7 @@ fn a_hostile_root_neither_hangs_nor_leaks() {
 #[test]
 fn a_program_is_read_for_its_marks_only() {
     let dir = tempfile::tempdir().unwrap();
-    let mut program = vec![0x7f, b'E', b'L', b'F', 0];
+    let mut program = vec![0x7f, b'E', b'L', 0xff, 0];
     program.extend(b"OpenSSH_9.2p1 Debian-2+deb12u3\0junk junk\0permitrootlogin\0a@b,c-d\0\xff\xfeinclude\0");
     std::fs::write(dir.path().join("sshd"), program).unwrap();
     let root = Root::open(dir.path()).unwrap();
