@@ -1,6 +1,6 @@
-//! Recording to a fixpoint: parse, record what the parser needs, parse again, until nothing is needed.
+//! Recording to a fixpoint: parse, record what the parsers need, parse those parts again, until nothing is needed.
 
-use hostward_checks::host::Host;
+use hostward_checks::host::{Host, Reading};
 use hostward_checks::observation::Observations;
 use hostward_checks::snapshot::{Need, Snapshot};
 
@@ -18,21 +18,22 @@ pub struct Recorded {
     pub snapshot: Snapshot,
     /// The facts.
     pub host: Host,
-    /// How many rounds it took.
-    pub rounds: usize,
 }
 
 /// Records a root until the parsers need nothing more. Facts about a path that never settles are unknown.
 pub fn record(root: &Root, seen: &Observations) -> Recorded {
     let (mut snapshot, mut budget) = (Snapshot::new(), Budget::default());
-    for rounds in 1.. {
-        let (host, need) = Host::read(&snapshot, seen);
-        if need.is_empty() || rounds == MAX_ROUNDS {
-            return Recorded { snapshot, host, rounds };
+    let mut reading = Reading::default();
+    for _ in 0..MAX_ROUNDS {
+        let need = reading.step(&snapshot, seen);
+        if need.is_empty() {
+            break;
         }
         root.answer(&need, &mut snapshot, &mut budget);
     }
-    unreachable!("the loop returns in its last round")
+    // What never settles is taken as it stands.
+    let host = reading.finish().unwrap_or_else(|| Host::read(&snapshot, seen).0);
+    Recorded { snapshot, host }
 }
 
 /// Runs a parser until it needs nothing more, recording what it needs in between.

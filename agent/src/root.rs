@@ -3,7 +3,7 @@
 //! No link is ever followed by the kernel on our behalf: the reader in `checks` resolves links from what was recorded
 //! and asks again. So nothing outside the root can be reached, whatever the root holds.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -31,6 +31,8 @@ const TOTAL_LIMIT: u64 = 256 << 20;
 const NAMES_LIMIT: usize = 100_000;
 /// The longest string kept of a program's binary.
 const MARK_LIMIT: usize = 8 << 10;
+/// Nothing shorter is a mark: most of a program's bytes are looked at once and left.
+const MARK_LEAST: usize = 3;
 
 /// A root directory, entered once.
 #[derive(Debug)]
@@ -267,31 +269,29 @@ fn marks(dir: impl AsFd, name: &OsStr, seen: Meta) -> Result<Marks, Why> {
     const PROGRAM_LIMIT: u64 = 64 << 20;
     let file = open_regular(dir, name, seen)?;
     let mut file = file.take(PROGRAM_LIMIT);
-    let mut chunk = vec![0; 64 << 10];
-    let mut run: Vec<u8> = Vec::new();
-    let mut overlong = false;
-    let mut kept: HashMap<Vec<u8>, ()> = HashMap::new();
+    let mut kept = HashSet::new();
     let mut strings = Vec::new();
+    // What was read and not looked at yet: a chunk, and before it what may be the beginning of a string.
+    let mut bytes: Vec<u8> = Vec::with_capacity((64 << 10) + MARK_LIMIT + 1);
     loop {
-        let read = file.read(&mut chunk).map_err(failed)?;
-        if read == 0 {
+        if Read::by_ref(&mut file).take(64 << 10).read_to_end(&mut bytes).map_err(failed)? == 0 {
             return Ok(Marks { strings });
         }
-        for &byte in chunk.iter().take(read) {
-            if byte == b' ' || byte.is_ascii_graphic() {
-                if run.len() < MARK_LIMIT {
-                    run.push(byte);
-                } else {
-                    overlong = true;
-                }
+        let mut start = 0;
+        for end in memchr::memchr_iter(0, &bytes) {
+            let before = bytes.get(start..end).unwrap_or_default();
+            start = end + 1;
+            let length = before.iter().rev().take_while(|byte| matches!(byte, b' '..=b'~')).count();
+            if !(MARK_LEAST..=MARK_LIMIT).contains(&length) {
                 continue;
             }
-            if byte == 0 && !overlong && wanted_mark(&run) && kept.insert(run.clone(), ()).is_none() {
-                strings.push(String::from_utf8_lossy(&run).into_owned());
+            let string = before.get(before.len() - length..).unwrap_or_default();
+            if wanted_mark(string) && kept.insert(string.to_vec()) {
+                strings.push(String::from_utf8_lossy(string).into_owned());
             }
-            run.clear();
-            overlong = false;
         }
+        // A string that is longer than the limit by a byte is as good as one that is much longer.
+        bytes.drain(..start.max(bytes.len().saturating_sub(MARK_LIMIT + 1)));
     }
 }
 

@@ -5,7 +5,8 @@
 //! answer that a verdict rests on, absent ones too, stands in the snapshot.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -143,10 +144,11 @@ pub enum Want {
 /// Paths that a parser wants and the snapshot lacks, with what is wanted of each.
 pub type Need = BTreeMap<PathBuf, Vec<Want>>;
 
-/// What the machine answered, path by path. Paths are absolute, in the root that was recorded, and lexical.
+/// What the machine answered, path by path. Paths are absolute, in the root that was recorded, and lexical: no `.`, no
+/// `//`, no slash at the end, so that a path is found by its bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    answers: BTreeMap<PathBuf, Answer>,
+    answers: HashMap<OsString, Answer>,
     /// True when a path without an answer is absent rather than not yet asked (sketches and replays).
     complete: bool,
 }
@@ -159,12 +161,13 @@ impl Snapshot {
 
     /// A snapshot that holds all there is: paths without an answer are absent.
     pub fn complete(answers: BTreeMap<PathBuf, Answer>) -> Self {
-        Self { answers, complete: true }
+        let lexical = |path: PathBuf| path.components().collect::<PathBuf>().into_os_string();
+        Self { answers: answers.into_iter().map(|(path, answer)| (lexical(path), answer)).collect(), complete: true }
     }
 
     /// The answer for exactly this lexical path, if one was recorded.
     pub fn get(&self, path: &Path) -> Option<&Answer> {
-        match self.answers.get(path) {
+        match self.answers.get(path.as_os_str()) {
             None if self.complete => Some(&Answer::Absent),
             answer => answer,
         }
@@ -173,6 +176,7 @@ impl Snapshot {
     /// Records an answer; what an earlier answer held beyond the metadata is kept where the new one lacks it and the
     /// node is the same.
     pub fn put(&mut self, path: PathBuf, answer: Answer) {
+        let path = path.into_os_string();
         let answer = match (self.answers.remove(&path), answer) {
             (Some(Answer::Node { meta: old, body: had }), Answer::Node { meta, mut body }) if old == meta => {
                 body.content = body.content.or(had.content);
@@ -185,8 +189,8 @@ impl Snapshot {
         self.answers.insert(path, answer);
     }
 
-    /// Every recorded path with its answer: the watch list of a resident.
+    /// Every recorded path with its answer, in no order: the watch list of a resident.
     pub fn answers(&self) -> impl Iterator<Item = (&Path, &Answer)> {
-        self.answers.iter().map(|(path, answer)| (path.as_path(), answer))
+        self.answers.iter().map(|(path, answer)| (Path::new(path), answer))
     }
 }

@@ -70,3 +70,25 @@ fn a_program_is_read_for_its_marks_only() {
     let marks = reader.marks(Path::new("/sshd")).unwrap();
     assert_eq!(marks.strings, ["OpenSSH_9.2p1 Debian-2+deb12u3", "permitrootlogin", "include"]);
 }
+
+#[test]
+fn marks_are_found_wherever_the_chunks_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut program = vec![0xff; (64 << 10) - 7];
+    program.extend(b"\0permitrootlogin\0\x01kbd\0\0me\0");
+    // One that is as long as may be, one that is longer, and one that never ends.
+    let list = |length: usize| [vec![b'a'; length - 2], b",b\0".to_vec()].concat();
+    for length in [MARK_LIMIT, MARK_LIMIT + 1, 70 << 10] {
+        program.extend(list(length));
+    }
+    program.extend(b"include\0");
+    program.extend(vec![b'a'; 200 << 10]);
+    std::fs::write(dir.path().join("sshd"), program).unwrap();
+    let root = Root::open(dir.path()).unwrap();
+    let snapshot = settle(&root, |reader| {
+        let _ = reader.marks(Path::new("/sshd"));
+    });
+    let marks = Reader::new(&snapshot).marks(Path::new("/sshd")).unwrap().strings.clone();
+    let shown: Vec<(usize, &str)> = marks.iter().map(|mark| (mark.len(), mark.get(..3).unwrap())).collect();
+    assert_eq!(shown, [(15, "per"), (3, "kbd"), (MARK_LIMIT, "aaa"), (7, "inc")]);
+}

@@ -1,5 +1,7 @@
 //! How parsers ask: links resolved inside the root, missing answers noted as needs.
 
+use std::ffi::OsStr;
+
 use super::*;
 
 /// As many links as Linux follows in one path (`path_resolution(7)`).
@@ -56,6 +58,13 @@ pub struct Walk<'s> {
     pub body: &'s Body,
 }
 
+/// Where a path ended.
+struct End<'s> {
+    canonical: PathBuf,
+    meta: Meta,
+    body: &'s Body,
+}
+
 /// A regular file's content and where it really stands.
 #[derive(Clone, Copy, Debug)]
 pub struct FileView<'s> {
@@ -96,85 +105,111 @@ impl<'s> Reader<'s> {
         Miss::Pending
     }
 
-    fn answer(&self, path: &Path, asked: &Path, want: Want) -> Result<(Meta, &'s Body), Miss> {
+    /// The answer for one lexical path; where there is none, `asked` says what to ask for.
+    fn answer(&self, path: &Path, asked: impl FnOnce() -> (PathBuf, Want)) -> Result<(Meta, &'s Body), Miss> {
         match self.snapshot.get(path) {
-            None => Err(self.note(asked, want)),
+            None => {
+                let (path, want) = asked();
+                Err(self.note(&path, want))
+            }
             Some(Answer::Absent) => Err(Miss::Absent),
             Some(Answer::Unreadable(why)) => Err(Miss::Unreadable(why.clone())),
             Some(Answer::Node { meta, body }) => Ok((*meta, body)),
         }
     }
 
+    fn directory(&self, path: &Path) -> Result<(Meta, &'s Body), Miss> {
+        self.answer(path, || (path.to_path_buf(), Want::Meta))
+    }
+
     /// Resolves an absolute path inside the root as the kernel would under `chroot(2)`. `follow` says whether a link
     /// in the last component is followed.
     pub fn walk(&self, path: &Path, follow: bool) -> Result<Walk<'s>, Miss> {
-        self.resolve(path, follow, Want::Meta)
+        let mut steps = Vec::new();
+        let End { canonical, meta, body } = self.resolve(path, follow, Want::Meta, |path, meta| {
+            steps.push(Step { path: path.to_path_buf(), meta });
+        })?;
+        Ok(Walk { steps, canonical, meta, body })
     }
 
-    fn resolve(&self, path: &Path, follow: bool, want: Want) -> Result<Walk<'s>, Miss> {
-        let mut todo: Vec<PathBuf> = components(path);
-        let mut here = PathBuf::from("/");
-        let (mut meta, mut body) = self.answer(&here, &here, Want::Meta)?;
-        let mut steps = vec![Step { path: here.clone(), meta }];
+    /// The same; `pass` is told of every component, a link as itself.
+    fn resolve(
+        &self,
+        path: &Path,
+        follow: bool,
+        want: Want,
+        mut pass: impl FnMut(&Path, Meta),
+    ) -> Result<End<'s>, Miss> {
+        let mut todo: Vec<&OsStr> = Vec::with_capacity(8);
+        todo.extend(components(path).rev());
+        let mut here = PathBuf::with_capacity(path.as_os_str().len());
+        here.push("/");
+        let (mut meta, mut body) = self.directory(&here)?;
+        pass(&here, meta);
         let mut links = 0;
         while let Some(name) = todo.pop() {
-            if name.as_os_str() == ".." {
+            if name == ".." {
                 here.pop();
-                (meta, body) = self.answer(&here, &here, Want::Meta)?;
+                (meta, body) = self.directory(&here)?;
                 continue;
             }
             if meta.kind != Kind::Dir {
                 return Err(Miss::Absent);
             }
-            let next = here.join(&name);
+            here.push(name);
             // The whole rest is asked for at once: one round for a path without links, however deep.
-            let mut asked = next.clone();
-            asked.extend(todo.iter().rev().take_while(|name| name.as_os_str() != ".."));
-            let (found, its) = self.answer(&next, &asked, want)?;
-            steps.push(Step { path: next.clone(), meta: found });
+            let (found, its) = self.answer(&here, || {
+                let rest = todo.iter().rev().take_while(|name| **name != "..");
+                (here.iter().chain(rest.copied()).collect(), want)
+            })?;
+            pass(&here, found);
             if found.kind == Kind::Link && (follow || !todo.is_empty()) {
                 links += 1;
                 let Some(target) = its.target.as_deref().filter(|_| links <= MAX_LINKS) else {
                     return Err(Miss::Unreadable(Why::LinkLoop));
                 };
+                here.pop();
                 if target.has_root() {
-                    here = PathBuf::from("/");
-                    (meta, body) = self.answer(&here, &here, Want::Meta)?;
+                    here.push("/");
+                    (meta, body) = self.directory(&here)?;
                 }
-                todo.extend(components(target));
+                todo.extend(components(target).rev());
             } else {
-                here = next;
                 (meta, body) = (found, its);
             }
         }
-        Ok(Walk { steps, canonical: here, meta, body })
+        Ok(End { canonical: here, meta, body })
+    }
+
+    fn end(&self, path: &Path, want: Want) -> Result<End<'s>, Miss> {
+        self.resolve(path, true, want, |_, _| {})
     }
 
     /// The metadata behind a path, links followed: `stat(2)`.
     pub fn meta(&self, path: &Path) -> Result<Meta, Miss> {
-        self.walk(path, true).map(|walk| walk.meta)
+        self.end(path, Want::Meta).map(|end| end.meta)
     }
 
     /// The metadata of the path itself, a last link not followed: `lstat(2)`.
     pub fn link_meta(&self, path: &Path) -> Result<Meta, Miss> {
-        self.walk(path, false).map(|walk| walk.meta)
+        self.resolve(path, false, Want::Meta, |_, _| {}).map(|end| end.meta)
     }
 
     /// The canonical path: `realpath(3)` inside the root.
     pub fn canonical(&self, path: &Path) -> Result<PathBuf, Miss> {
-        self.walk(path, true).map(|walk| walk.canonical)
+        self.end(path, Want::Meta).map(|end| end.canonical)
     }
 
     /// The content of a regular file, links followed.
     pub fn file(&self, path: &Path) -> Result<FileView<'s>, Miss> {
-        let walk = self.resolve(path, true, Want::Content)?;
-        if walk.meta.kind != Kind::File {
-            return Err(Miss::Unreadable(Why::WrongKind(walk.meta.kind.noun())));
+        let end = self.end(path, Want::Content)?;
+        if end.meta.kind != Kind::File {
+            return Err(Miss::Unreadable(Why::WrongKind(end.meta.kind.noun())));
         }
-        match &walk.body.content {
-            None => Err(self.note(&walk.canonical, Want::Content)),
+        match &end.body.content {
+            None => Err(self.note(&end.canonical, Want::Content)),
             Some(Err(why)) => Err(Miss::Unreadable(why.clone())),
-            Some(Ok(bytes)) => Ok(FileView { bytes, meta: walk.meta }),
+            Some(Ok(bytes)) => Ok(FileView { bytes, meta: end.meta }),
         }
     }
 
@@ -188,12 +223,12 @@ impl<'s> Reader<'s> {
 
     /// The names in a directory, sorted by bytes, links followed.
     pub fn names(&self, path: &Path) -> Result<&'s [PathBuf], Miss> {
-        let walk = self.resolve(path, true, Want::Names)?;
-        if walk.meta.kind != Kind::Dir {
-            return Err(Miss::Unreadable(Why::WrongKind(walk.meta.kind.noun())));
+        let end = self.end(path, Want::Names)?;
+        if end.meta.kind != Kind::Dir {
+            return Err(Miss::Unreadable(Why::WrongKind(end.meta.kind.noun())));
         }
-        match &walk.body.names {
-            None => Err(self.note(&walk.canonical, Want::Names)),
+        match &end.body.names {
+            None => Err(self.note(&end.canonical, Want::Names)),
             Some(Err(why)) => Err(Miss::Unreadable(why.clone())),
             Some(Ok(names)) => Ok(names),
         }
@@ -201,9 +236,9 @@ impl<'s> Reader<'s> {
 
     /// The [`Marks`] of a program, links followed.
     pub fn marks(&self, path: &Path) -> Result<&'s Marks, Miss> {
-        let walk = self.resolve(path, true, Want::Marks)?;
-        match &walk.body.marks {
-            None => Err(self.note(&walk.canonical, Want::Marks)),
+        let end = self.end(path, Want::Marks)?;
+        match &end.body.marks {
+            None => Err(self.note(&end.canonical, Want::Marks)),
             Some(Err(why)) => Err(Miss::Unreadable(why.clone())),
             Some(Ok(marks)) => Ok(marks),
         }
@@ -213,13 +248,13 @@ impl<'s> Reader<'s> {
     /// matched literally, sorted by bytes. A pattern without a special character matches what stands there.
     pub fn glob(&self, pattern: &Path) -> Globbed {
         let mut out = Globbed::default();
-        let parts: Vec<PathBuf> = components(pattern).into_iter().rev().collect();
+        let parts: Vec<&OsStr> = components(pattern).collect();
         self.glob_into(Path::new("/"), &parts, &mut out);
         out.paths.sort();
         out
     }
 
-    fn glob_into(&self, base: &Path, parts: &[PathBuf], out: &mut Globbed) {
+    fn glob_into(&self, base: &Path, parts: &[&OsStr], out: &mut Globbed) {
         let Some((part, rest)) = parts.split_first() else {
             match self.link_meta(base) {
                 Ok(_) => out.paths.push(base.to_path_buf()),
@@ -229,7 +264,7 @@ impl<'s> Reader<'s> {
             }
             return;
         };
-        let pattern = part.as_os_str().as_encoded_bytes();
+        let pattern = part.as_encoded_bytes();
         if !pattern.iter().any(|b| b"*?[\\".contains(b)) {
             return self.glob_into(&base.join(part), rest, out);
         }
@@ -246,19 +281,14 @@ impl<'s> Reader<'s> {
     }
 }
 
-/// The components of a path, last first, `.` dropped.
-fn components(path: &Path) -> Vec<PathBuf> {
+/// The components of a path, `.` dropped.
+fn components(path: &Path) -> impl DoubleEndedIterator<Item = &OsStr> {
     use std::path::Component;
-    let mut parts: Vec<PathBuf> = path
-        .components()
-        .filter_map(|part| match part {
-            Component::Normal(name) => Some(PathBuf::from(name)),
-            Component::ParentDir => Some(PathBuf::from("..")),
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-        })
-        .collect();
-    parts.reverse();
-    parts
+    path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name),
+        Component::ParentDir => Some(OsStr::new("..")),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    })
 }
 
 /// `fnmatch(3)` with `FNM_PERIOD` in the C locale, on one path component.

@@ -45,6 +45,10 @@ pub struct Configuration {
     around: Around,
     /// What the first pass came to.
     global: Result<Options, Refusal>,
+    /// The same as settings: what holds for a connection that no Match block tells apart.
+    settled: Result<Effective, Refusal>,
+    /// Whether any file holds a Match line.
+    matches: bool,
 }
 
 /// A line without effect.
@@ -151,7 +155,10 @@ impl Configuration {
         };
         let global = first_pass(&build, &around, &mut loader, &command_line, &file, &main);
         let (includes, files) = (loader.tree, loader.files);
-        Self { build, file, files, main, includes, around, global }
+        let settled = global.clone().and_then(|options| settle(&build, &file, &options));
+        let mut out = Self { build, file, files, main, includes, around, global, settled, matches: false };
+        out.matches = !out.lines_with(&["match"]).is_empty();
+        out
     }
 
     /// The settings that hold for a connection, or why sshd refuses the configuration.
@@ -188,23 +195,19 @@ impl Configuration {
     }
 
     fn resolve(&self, subject: Option<&Subject>) -> Result<Effective, Refusal> {
+        let Some(subject) = subject.filter(|_| self.matches) else { return self.settled.clone() };
         let mut options = self.global.clone()?;
-        if let Some(subject) = subject {
-            let main = match &self.main {
-                Ok(lines) => lines.clone(),
-                Err(why) => return Err(Refusal::bare(&self.file, why)),
-            };
-            let mut tree = self.includes.clone();
-            let parser = Parser::new(&self.build, &self.around, &mut tree, Some(subject), Options::default());
-            let matched = parser.config(&self.file, &main)?;
-            if !options.copy_set(&self.build, matched) {
-                return Err(Refusal::bare(
-                    &self.file,
-                    "Segmentation fault (Subsystem in a Match block and none before it)",
-                ));
-            }
+        let main = self.main.as_ref().map_err(|why| Refusal::bare(&self.file, why))?.clone();
+        let mut tree = self.includes.clone();
+        let parser = Parser::new(&self.build, &self.around, &mut tree, Some(subject), Options::default());
+        let matched = parser.config(&self.file, &main)?;
+        if !options.copy_set(&self.build, matched) {
+            return Err(Refusal::bare(
+                &self.file,
+                "Segmentation fault (Subsystem in a Match block and none before it)",
+            ));
         }
-        dump::effective(&self.build, &options).map_err(|why| Refusal::bare(&self.file, &why))
+        settle(&self.build, &self.file, &options)
     }
 
     /// The text of every Match line and of every list of users, groups and hosts, with the keyword in lower case.
@@ -217,7 +220,7 @@ impl Configuration {
         let lines = self.lines_with(&[keyword]);
         let mut words: Vec<String> = lines.iter().flat_map(|(_, text)| super::split_words(&self.build, text)).collect();
         // What the command line sets, and the default.
-        if let Ok(global) = self.resolve(None) {
+        if let Ok(global) = &self.settled {
             words.extend(global.words(keyword).into_iter().map(str::to_owned));
         }
         let mut seen = std::collections::BTreeSet::new();
@@ -269,6 +272,11 @@ impl Configuration {
 
 fn complete(subject: &Subject) -> bool {
     subject.user.is_some() && subject.host.is_some() && subject.address.is_some()
+}
+
+/// Options as settings, the defaults filled in.
+fn settle(build: &Build, file: &Path, options: &Options) -> Result<Effective, Refusal> {
+    dump::effective(build, options).map_err(|why| Refusal::bare(file, &why))
 }
 
 fn first_pass(
@@ -323,7 +331,7 @@ fn sensible(build: &Build, around: &Around, mut options: Options, file: &Path) -
         options.unset(Key::AuthenticationMethods);
     }
     // A list that comes to nothing is found when the defaults are filled in.
-    dump::effective(build, &options).map_err(|why| Refusal::bare(file, &why))?;
+    settle(build, file, &options)?;
     let set = |key: Key| options.text(key).is_some_and(|text| !text.eq_ignore_ascii_case("none"));
     if set(Key::AuthorizedKeysCommand) && !options.is_set(Key::AuthorizedKeysCommandUser) {
         return Err(Refusal::bare(file, "AuthorizedKeysCommand set without AuthorizedKeysCommandUser"));
