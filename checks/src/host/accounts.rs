@@ -234,6 +234,11 @@ impl Accounts {
         self.groups.known().map_or(&[], Vec::as_slice)
     }
 
+    /// The uids of the accounts that have a gid as their primary one, in file order.
+    pub fn primary_uids(&self, gid: u32) -> &[u32] {
+        self.index.primaries.get(&gid).map_or(&[], Vec::as_slice)
+    }
+
     /// The gids of an account, as `getgrouplist(3)` finds them: the primary first, then every group that names it, each once.
     pub fn gids_of(&self, user: &User) -> Vec<u32> {
         let mut gids = vec![user.entry.gid];
@@ -262,7 +267,7 @@ impl Accounts {
     pub fn is_private_group(&self, gid: u32, owner: u32) -> bool {
         let Some(group) = self.group_by_gid(gid) else { return false };
         let Some(user) = self.by_uid(owner) else { return false };
-        let primary = self.index.primaries.get(&gid).map_or(&[][..], Vec::as_slice);
+        let primary = self.primary_uids(gid);
         let has_primary = !primary.is_empty();
         let others = primary.iter().any(|uid| *uid != owner);
         let only_it = match group.members.as_slice() {

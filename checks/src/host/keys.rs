@@ -7,6 +7,7 @@ mod strict_modes;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::fact::{Fact, Why};
@@ -32,6 +33,8 @@ pub struct Keys {
     pub private: PrivateFiles,
     /// Lists of predictable keys that stand on this host.
     pub blocklist: Blocklist,
+    /// Where an account stands in `accounts`.
+    places: BTreeMap<Name, usize>,
 }
 
 /// The keys of one account.
@@ -82,6 +85,7 @@ impl Keys {
     pub fn read(reader: &Reader<'_>, accounts: &Accounts, modes: &Modes<'_>, patterns: &Patterns<'_>) -> Self {
         let mut keys = Self::default();
         for user in accounts.list().iter().filter(|user| !user.hidden_name) {
+            keys.places.insert(user.name().clone(), keys.accounts.len());
             keys.accounts.push(AccountKeys::read(reader, accounts, user, modes, patterns));
         }
         keys.private = PrivateFiles::read(reader, accounts);
@@ -91,7 +95,7 @@ impl Keys {
 
     /// The keys of an account.
     pub fn of(&self, user: &Name) -> Option<&AccountKeys> {
-        self.accounts.iter().find(|account| account.user == *user)
+        self.accounts.get(*self.places.get(user)?)
     }
 
     /// Every line with a key in a file that holds for its account, with account and file.

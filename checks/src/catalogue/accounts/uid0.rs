@@ -58,11 +58,12 @@ fn check(input: &Input<'_>) -> Verdict {
     let mut tally = Tally::new();
     doubt_users(input, &mut tally);
     let accounts = &input.host.accounts;
-    for (at, user) in accounts.list().iter().enumerate() {
-        let earlier = accounts.list().get(..at).unwrap_or_default();
+    for user in accounts.list() {
         let name = user.name().text();
-        let same_name = earlier.iter().find(|other| other.name() == user.name());
-        let same_uid = earlier.iter().find(|other| other.entry.uid == user.entry.uid);
+        // A look-up finds the first; where that is another line, it stands earlier.
+        let earlier = |other: &&User| other.entry.line != user.entry.line;
+        let same_name = accounts.by_name(user.name().bytes()).filter(earlier);
+        let same_uid = accounts.by_uid(user.entry.uid).filter(earlier);
         let finding = if user.is_root() && *user.name() != "root" {
             Finding::new(Severity::Critical, subject(user), "second-root").with("user", name)
         } else if let Some(other) = same_name {

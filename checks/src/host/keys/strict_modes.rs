@@ -121,13 +121,12 @@ impl Modes<'_> {
 fn private_group(accounts: &Accounts, meta: &Meta, uid: u32) -> bool {
     let Some(group) = accounts.group_by_gid(meta.gid) else { return false };
     let Some(owner) = accounts.by_uid(meta.uid) else { return false };
-    let mut primary = accounts.list().iter().filter(|user| user.entry.gid == meta.gid).peekable();
-    let has_primary = primary.peek().is_some();
-    if primary.any(|user| user.entry.uid != uid) {
+    let primary = accounts.primary_uids(meta.gid);
+    if primary.iter().any(|other| *other != uid) {
         return false;
     }
     match group.members.as_slice() {
-        [] => has_primary,
+        [] => !primary.is_empty(),
         [member] => *member == owner.entry.name,
         _ => false,
     }
