@@ -13,7 +13,10 @@ use crate::netns::Netns;
 use crate::suite::{run_directory, write};
 
 /// Lets hundreds of attempts through quickly. It is read first; `PerSourcePenalties` only where sshd knows it (9.8).
-pub const QUICK_SSHD: &str = "MaxStartups 1000:30:2000\nLoginGraceTime 20\nMaxAuthTries 6\nUseDNS no\n";
+///
+/// MaxStartups stays below the 1,024 descriptors of a unit: sshd 8.9 polls a slot for every possible start, and where that
+/// is more than it may open, `ppoll` fails for ever and nobody is served.
+pub const QUICK_SSHD: &str = "MaxStartups 400:30:800\nLoginGraceTime 20\nMaxAuthTries 6\nUseDNS no\n";
 
 /// What a login may be tried with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub enum With {
     Interactive(String),
     /// A key, then the password by the `password` method: for AuthenticationMethods of two steps.
     KeyThenPassword(PathBuf, String),
+    /// A key, then the password by keyboard-interactive.
+    KeyThenInteractive(PathBuf, String),
 }
 
 /// One login attempt's end.
@@ -170,6 +175,9 @@ impl Client {
             With::Password(password) => ("password", None, Some(password)),
             With::Interactive(password) => ("keyboard-interactive", None, Some(password)),
             With::KeyThenPassword(key, password) => ("publickey,password", Some(key.as_path()), Some(password)),
+            With::KeyThenInteractive(key, password) => {
+                ("publickey,keyboard-interactive", Some(key.as_path()), Some(password))
+            }
         };
         command.args(["-o", &format!("PreferredAuthentications={methods}")]);
         command.arg("-i").arg(key.unwrap_or(Path::new("/dev/null")));
@@ -187,7 +195,7 @@ fn accepted_methods(log: &str, with: &With) -> Vec<String> {
         accepted.push(match with {
             With::Password(_) => "password".to_owned(),
             With::Interactive(_) => "keyboard-interactive".to_owned(),
-            With::Key(_) | With::KeyThenPassword(..) => "publickey".to_owned(),
+            With::Key(_) | With::KeyThenPassword(..) | With::KeyThenInteractive(..) => "publickey".to_owned(),
         });
     }
     let last = log.lines().find(|line| line.starts_with("Authenticated to "));

@@ -201,7 +201,7 @@ mod tests {
         ] {
             let effective = effective(settings);
             assert_eq!(
-                grant(&Rules::of(&effective), key, shell, After::default()),
+                grant(&Rules::of(&effective, (9, 2)), key, shell, After::default()),
                 want,
                 "{settings:?} {key:?} {shell:?}"
             );

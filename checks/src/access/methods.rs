@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Method;
 use super::keys::Found;
-use super::pam::{Login, Verdict};
+use super::pam::{Login, Secret, Verdict};
 use super::rules::{RootRule, Rules};
 use super::ways::Answer;
 use crate::fact::{Fact, Why};
@@ -86,12 +86,16 @@ fn publickey(inputs: &Inputs<'_, '_>) -> Answer {
     }
 }
 
-/// The client sends an empty password without being asked: `auth2-none.c`.
+/// The client asks for `none`, and sshd tries the empty password for it: `auth2-none.c`.
 fn empty(inputs: &Inputs<'_, '_>) -> Answer {
-    match inputs.user.password() {
-        Fact::Known(password) if password.field.is_empty() => checked(inputs),
-        Fact::Known(_) | Fact::Absent => Answer::No("none: the account has a password".to_owned()),
-        Fact::Unknown(why) => Answer::Maybe(Why::Failed(format!("/etc/shadow: {why}"))),
+    match checked(inputs, Secret::Empty) {
+        Answer::No(_) => match inputs.user.password() {
+            Fact::Known(password) if password.field.is_empty() => {
+                Answer::No("PAM refuses the empty password".to_owned())
+            }
+            _ => Answer::No("none: the account has a password".to_owned()),
+        },
+        answer => answer,
     }
 }
 
@@ -103,13 +107,13 @@ fn password(inputs: &Inputs<'_, '_>) -> Answer {
     {
         return Answer::No("PermitEmptyPasswords no refuses the empty password".to_owned());
     }
-    checked(inputs)
+    checked(inputs, Secret::Right)
 }
 
 /// What checks the password: the PAM stack, or sshd itself.
-fn checked(inputs: &Inputs<'_, '_>) -> Answer {
+fn checked(inputs: &Inputs<'_, '_>, secret: Secret) -> Answer {
     if inputs.rules.pam {
-        return match inputs.pam.auth() {
+        return match inputs.pam.auth(secret) {
             Verdict::Yes => Answer::Yes,
             Verdict::No => Answer::No(no_password(inputs.user, "PAM refuses the password")),
             Verdict::Maybe(why) => Answer::Maybe(why),
@@ -117,7 +121,7 @@ fn checked(inputs: &Inputs<'_, '_>) -> Answer {
     }
     match inputs.user.password() {
         Fact::Known(password) => match password.field.hash() {
-            Some(hash) if super::pam::can_match(hash) => Answer::Yes,
+            Some(hash) if secret == Secret::Right && super::pam::can_match(hash) => Answer::Yes,
             None if password.field.is_empty() => Answer::Yes,
             _ => Answer::No("the account has no password".to_owned()),
         },

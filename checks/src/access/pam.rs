@@ -9,7 +9,7 @@ mod modules;
 mod stack;
 
 use crate::host::pam::Module;
-pub(crate) use modules::{Facility, Scene, can_match};
+pub(crate) use modules::{Facility, Scene, Secret, can_match};
 pub(crate) use stack::{Control, Entry};
 
 use stack::{Outcomes, run};
@@ -71,9 +71,9 @@ impl<'a> Login<'a> {
         Self { stacks, scene }
     }
 
-    /// Whether the authentication stack lets in whoever knows the password.
-    pub(crate) fn auth(&self) -> Verdict {
-        match self.run(&self.stacks.auth, Facility::Auth) {
+    /// Whether the authentication stack lets in whoever answers with this secret.
+    pub(crate) fn auth(&self, secret: Secret) -> Verdict {
+        match self.run(&self.stacks.auth, Scene { facility: Facility::Auth, secret, ..self.scene }) {
             Ok((outcomes, why)) => verdict(outcomes.may_succeed(), outcomes.may_fail(), why),
             Err(why) => Verdict::Maybe(why),
         }
@@ -81,7 +81,7 @@ impl<'a> Login<'a> {
 
     /// Whether the account stack lets the account in, and whether it may want a new password first.
     pub(crate) fn account(&self) -> (Verdict, bool) {
-        match self.run(&self.stacks.account, Facility::Account) {
+        match self.run(&self.stacks.account, Scene { facility: Facility::Account, ..self.scene }) {
             Ok((outcomes, why)) => {
                 let change = outcomes.may_want_change();
                 let others =
@@ -92,9 +92,8 @@ impl<'a> Login<'a> {
         }
     }
 
-    fn run(&self, stack: &Result<Vec<Entry<Module>>, Why>, facility: Facility) -> Result<(Outcomes, Option<Why>), Why> {
+    fn run(&self, stack: &Result<Vec<Entry<Module>>, Why>, scene: Scene<'_>) -> Result<(Outcomes, Option<Why>), Why> {
         let stack = stack.as_ref().map_err(Clone::clone)?;
-        let scene = Scene { facility, ..self.scene };
         let doubt = RefCell::new(None);
         let outcomes = run(stack, &|module: &Module| {
             let (codes, why) = modules::answer(module, &scene);

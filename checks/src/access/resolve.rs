@@ -7,7 +7,7 @@ use super::gate::{DAY, Gate, Visitor, decision, gate, names_a_host};
 use super::grant::{After, Shell};
 use super::keys::{Asker, Found, find};
 use super::methods::{Inputs, answers};
-use super::pam::{Facility, Login, Scene, Stacks, Verdict};
+use super::pam::{Facility, Login, Scene, Secret, Stacks, Verdict};
 use super::region::{Region, holding, partition};
 use super::rules::{RootRule, Rules};
 use super::ways::{Answers, Combined, combine};
@@ -73,7 +73,7 @@ fn daemon(host: &Host, seen: &Observations, instance: &Instance, ask: Ask<'_>) -
     let telling = Telling::of(instance);
     let plans = plan(host, instance, &telling, &mut daemon, ask);
     let effective = std::mem::take(&mut daemon.effective);
-    let rules: Vec<Rules<'_>> = effective.iter().map(Rules::of).collect();
+    let rules: Vec<Rules<'_>> = effective.iter().map(|effective| Rules::of(effective, release(instance))).collect();
     let stacks: Vec<Stacks> = rules.iter().map(|rules| Stacks::of(&host.pam, service(rules))).collect();
     for plan in plans {
         let mut sources: Vec<SourceAccess> = Vec::new();
@@ -245,6 +245,7 @@ impl Place<'_> {
         }
         let scene = Scene {
             facility: Facility::Auth,
+            secret: Secret::Right,
             user,
             groups: &self.plan.groups,
             address,
@@ -337,6 +338,7 @@ impl Place<'_> {
             }
         };
         found.doubts.iter().for_each(|why| doubt(Some(Method::Publickey), why));
+        combined.doubts.iter().for_each(|(method, why)| doubt(Some(*method), why));
         for (method, answer) in &answers.of {
             if let super::ways::Answer::Maybe(why) = answer {
                 doubt(Some(*method), why);

@@ -1,6 +1,7 @@
 //! The settings of one connection that decide about logins, read once from the effective configuration.
 
 use super::Method;
+use crate::parse::authorized_keys::Release;
 use crate::sshd::{Effective, Value};
 
 /// The five values of `PermitRootLogin`.
@@ -22,6 +23,8 @@ pub(crate) struct Forwarding {
 /// The settings about logins of one effective configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules<'e> {
+    /// The sshd's release, for what no keyword tells.
+    pub(crate) release: Release,
     /// All settings.
     pub(crate) effective: &'e Effective,
     pub(crate) root: RootRule,
@@ -59,7 +62,7 @@ pub(crate) struct Step {
 
 impl<'e> Rules<'e> {
     /// Reads them.
-    pub(crate) fn of(effective: &'e Effective) -> Self {
+    pub(crate) fn of(effective: &'e Effective, release: Release) -> Self {
         let yes = |keyword| effective.yes(keyword);
         let set = |keyword| {
             Some(effective.text(keyword)).filter(|text| !text.is_empty() && !text.eq_ignore_ascii_case("none"))
@@ -75,6 +78,7 @@ impl<'e> Rules<'e> {
             words.next() == Some("sftp") && words.next() == Some("internal-sftp")
         };
         Self {
+            release,
             effective,
             root: match effective.text("permitrootlogin").to_ascii_lowercase().as_str() {
                 "yes" => RootRule::Yes,

@@ -44,7 +44,8 @@ pub(crate) struct Answers<'k> {
 pub(crate) struct Combined {
     pub(crate) ways: Vec<Way>,
     pub(crate) refused: Vec<String>,
-    pub(crate) doubts: Vec<Why>,
+    /// What a way rests on that is not known, and the method that does.
+    pub(crate) doubts: Vec<(Method, Why)>,
 }
 
 /// Combines. `root_key` says of a key whether `PermitRootLogin` lets it through (always for other accounts).
@@ -88,6 +89,13 @@ impl Combined {
         }
     }
 
+    fn doubt(&mut self, method: Method, why: &Why) {
+        let doubt = (method, why.clone());
+        if !self.doubts.contains(&doubt) {
+            self.doubts.push(doubt);
+        }
+    }
+
     fn add(
         &mut self,
         rules: &Rules<'_>,
@@ -101,12 +109,18 @@ impl Combined {
                 Some(Answer::Yes) => {}
                 Some(Answer::Maybe(why)) => {
                     certain = false;
-                    if !self.doubts.contains(why) {
-                        self.doubts.push(why.clone());
-                    }
+                    self.doubt(*method, why);
                 }
                 Some(Answer::No(why)) => return self.refuse(why.clone()),
                 None => return self.refuse(format!("{} is not enabled", method.word())),
+            }
+        }
+        match spoilt_by_none(rules, answers, methods) {
+            Spoilt::No => {}
+            Spoilt::Yes => return self.refuse(CUT_OFF.to_owned()),
+            Spoilt::Maybe(why) => {
+                certain = false;
+                self.doubt(Method::KeyboardInteractive, &why);
             }
         }
         let steps = methods.iter().filter(|method| **method == Method::Publickey).count();
@@ -142,6 +156,49 @@ impl Combined {
     }
 }
 
+/// Why keyboard-interactive may be right and yet end the connection.
+const CUT_OFF: &str = "keyboard-interactive is cut off: PermitEmptyPasswords has sshd try the empty password first, and PAM's \
+                       pam_setcred then fails as that try did";
+
+/// Whether a right keyboard-interactive answer is worth nothing because an empty password was tried before it.
+enum Spoilt {
+    No,
+    Yes,
+    Maybe(Why),
+}
+
+/// Where PermitEmptyPasswords and PasswordAuthentication are on, a request for the method `none` makes sshd's monitor call
+/// `pam_authenticate` with the empty password (`auth2-none.c`, `sshpam_auth_passwd`). libpam then holds the chain of modules
+/// frozen as that call left it (`_pam_dispatch_aux`), so `pam_setcred` fails where it failed. Only after
+/// keyboard-interactive, whose own `pam_authenticate` runs in a child and leaves the monitor's chain as it is, does sshd
+/// take that for fatal (`do_pam_setcred`, `sshpam_authenticated`): it says that the login succeeded and hangs up. A right
+/// password by the method `password` thaws the chain; after a key the failure is only logged.
+///
+/// Real logins show it on 7.6, 8.2, 8.4, 8.9, 9.2, 9.6, 9.9, 10.0, 10.3 and 10.6, and not on 10.2, which begins PAM anew for
+/// keyboard-interactive; 10.1, whose successor came a few days later, is taken to be like it.
+///
+/// It is the usual client that is cut off, ssh(1) and all that ask for `none` first to learn the methods. One that does not
+/// is let in, but without AuthenticationMethods the same secret opens `password` too, so no way is hidden; with a list that
+/// begins with `none` the answer stays open.
+fn spoilt_by_none(rules: &Rules<'_>, answers: &Answers<'_>, methods: &[Method]) -> Spoilt {
+    let asks = methods.contains(&Method::KeyboardInteractive)
+        && !methods.iter().any(|method| matches!(method, Method::Password | Method::None));
+    // The list decides whether sshd tries the method at all (`auth2_method_allowed`).
+    let begins = |list: &Vec<super::rules::Step>| list.first().is_some_and(|step| step.method == Some(Method::None));
+    let tries = rules.lists.as_ref().is_none_or(|lists| lists.iter().any(begins));
+    let anew = ((10, 1)..=(10, 2)).contains(&rules.release);
+    // It is only asked where the two settings are on.
+    match answers.of.get(&Method::None) {
+        _ if !rules.pam || !asks || !tries || anew => Spoilt::No,
+        None | Some(Answer::Yes) => Spoilt::No,
+        Some(Answer::No(_)) if rules.lists.is_none() => Spoilt::Yes,
+        Some(Answer::No(_)) => {
+            Spoilt::Maybe(Why::NotAsked("whether the client asks for `none` first: then it is cut off"))
+        }
+        Some(Answer::Maybe(why)) => Spoilt::Maybe(why.clone()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,7 +211,7 @@ mod tests {
     fn paths(settings: &[(&'static str, &str)], of: &[(Method, Answer)], keys: Vec<UsableKey<'static>>) -> Vec<String> {
         let effective = effective(settings);
         let answers = Answers { of: of.iter().cloned().collect(), keys, after: After::default(), shell: Shell::Full };
-        let combined = combine(&Rules::of(&effective), &answers, &|_| true);
+        let combined = combine(&Rules::of(&effective, (9, 2)), &answers, &|_| true);
         combined.ways.iter().map(|way| format!("{}={}", way.path(), way.grants.word())).collect()
     }
 
@@ -184,6 +241,37 @@ mod tests {
     }
 
     #[test]
+    fn keyboard_interactive_fails_after_the_empty_try() {
+        const INTERACTIVE: (Method, Answer) = (Method::KeyboardInteractive, Answer::Yes);
+        let tried = || (Method::None, Answer::No("none: the account has a password".to_owned()));
+        let pam = |methods| [("usepam", "yes"), ("permitemptypasswords", "yes"), ("authenticationmethods", methods)];
+        let all = || [KEY, PASSWORD, INTERACTIVE, tried()];
+        let one = || vec![key("a", None)];
+        assert_eq!(paths(&pam("any"), &all(), one()), ["publickey=shell", "password=shell"]);
+        assert_eq!(paths(&pam("any"), &[INTERACTIVE, (Method::None, Answer::Yes)], one()).len(), 2);
+        assert_eq!(paths(&pam("any"), &[INTERACTIVE], one()), ["keyboard-interactive=shell"], "nothing was tried");
+        // A list that does not begin with none keeps sshd from trying it.
+        for list in ["keyboard-interactive", "publickey,keyboard-interactive", "password,keyboard-interactive"] {
+            assert_eq!(paths(&pam(list), &all(), one()), [format!("{list}=shell")]);
+        }
+        let newer = effective(&pam("any"));
+        let answers = Answers { of: all().into(), keys: one(), after: After::default(), shell: Shell::Full };
+        for (release, ways) in [((10, 0), 2), ((10, 2), 3), ((10, 3), 2)] {
+            assert_eq!(combine(&Rules::of(&newer, release), &answers, &|_| true).ways.len(), ways, "{release:?}");
+        }
+        // With one that does, a right password makes up for it; otherwise it depends on the client.
+        let certain = |list| {
+            let effective = effective(&pam(list));
+            let answers = Answers { of: all().into(), keys: one(), after: After::default(), shell: Shell::Full };
+            let combined = combine(&Rules::of(&effective, (9, 2)), &answers, &|_| true);
+            combined.ways.iter().map(|way| way.certain).collect::<Vec<_>>()
+        };
+        assert_eq!(certain("none keyboard-interactive,password"), [true]);
+        assert_eq!(certain("none keyboard-interactive"), [false]);
+        assert_eq!(certain("none publickey,keyboard-interactive"), [false]);
+    }
+
+    #[test]
     fn keys_with_different_terms_are_different_ways() {
         let keys = vec![key("a", None), key("b", Some(b"exit 1")), key("c", Some(b"/bin/report"))];
         assert_eq!(paths(&[], &[KEY], keys), ["publickey=shell", "publickey=command", "publickey=forward"]);
@@ -195,7 +283,7 @@ mod tests {
         let why = Why::Defect("pam_custom.so".to_owned());
         let of = BTreeMap::from([(Method::Password, Answer::Maybe(why.clone()))]);
         let answers = Answers { of, keys: Vec::new(), after: After::default(), shell: Shell::Full };
-        let combined = combine(&Rules::of(&effective), &answers, &|_| true);
-        assert_eq!((combined.ways.len(), combined.doubts), (1, vec![why]));
+        let combined = combine(&Rules::of(&effective, (9, 2)), &answers, &|_| true);
+        assert_eq!((combined.ways.len(), combined.doubts), (1, vec![(Method::Password, why)]));
     }
 }

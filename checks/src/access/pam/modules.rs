@@ -1,4 +1,4 @@
-//! What the usual PAM modules answer for an account, given that the client knows the right secret.
+//! What the usual PAM modules answer for an account, given what the client says its secret is.
 
 use std::net::IpAddr;
 
@@ -19,10 +19,20 @@ pub(crate) enum Facility {
     Account,
 }
 
+/// What the client answers when it is asked for the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Secret {
+    /// The right one, where there is one.
+    Right,
+    /// Nothing: what sshd itself answers for a client that asks for the method `none`.
+    Empty,
+}
+
 /// Everything that modules look at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scene<'a> {
     pub(crate) facility: Facility,
+    pub(crate) secret: Secret,
     pub(crate) user: &'a User,
     /// Names of its groups, as far as known.
     pub(crate) groups: &'a Fact<Vec<String>>,
@@ -106,7 +116,8 @@ fn unix_auth(module: &Module, scene: &Scene<'_>) -> (Vec<Code>, Option<Why>) {
             (vec![if nullok && scene.permit_empty { Code::Success } else { Code::AuthErr }], None)
         }
         Fact::Known(password) => {
-            let can = password.field.hash().is_some_and(can_match);
+            // A hash may be that of the empty word: nobody knows before it is guessed, and guessing is the audit's business.
+            let can = scene.secret == Secret::Right && password.field.hash().is_some_and(can_match);
             (vec![if can { Code::Success } else { Code::AuthErr }], None)
         }
         Fact::Absent => (vec![Code::AuthErr], None),
