@@ -56,8 +56,8 @@ pub struct Request<'a> {
     pub host_words: Vec<Vec<u8>>,
     /// The present year.
     pub year: u16,
-    /// A file of words, one a line, tried after our own candidates. A regular file of any size.
-    pub word_list: Option<PathBuf>,
+    /// Files of words, one a line, tried after our own candidates. Regular files of any size.
+    pub word_lists: Vec<PathBuf>,
     /// CPU time of all threads together; `None`: until everything was tried.
     pub cpu: Option<Duration>,
     /// Time on the clock.
@@ -109,17 +109,8 @@ pub fn run(request: &Request<'_>, progress: &dyn Progress) -> PasswordAudit {
     let _no_core = guard::NoCoreDump::new();
     let budget = Budget::new(request.cpu, request.wall, request.cancel);
     let mut audit = PasswordAudit::default();
-    let words = match request.word_list.as_deref().map(|path| WordList::open(path, &budget)) {
-        Some(Ok(words)) => {
-            audit.skipped_words = words.skipped;
-            Some(words)
-        }
-        Some(Err(why)) => {
-            audit.word_list = Some(why);
-            None
-        }
-        None => None,
-    };
+    let (words, trouble) = WordList::open(&request.word_lists, &budget);
+    (audit.skipped_words, audit.word_list) = (words.skipped, trouble);
     let generator = Generator::new(request.host_words.iter().map(Vec::as_slice), request.year);
     let mut tasks = Vec::new();
     let mut task_of: HashMap<&[u8], usize> = HashMap::new();
@@ -141,7 +132,7 @@ pub fn run(request: &Request<'_>, progress: &dyn Progress) -> PasswordAudit {
                     if let Some(&task) = task_of.get(password) {
                         return Plan::Task(hash.method(), task);
                     }
-                    let plan = plan(hash, account, request, &generator, words.as_ref(), &mut tasks);
+                    let plan = plan(hash, account, request, &generator, &words, &mut tasks);
                     if let Plan::Task(_, task) = plan {
                         task_of.insert(password, task);
                     }
@@ -172,7 +163,7 @@ fn plan(
     account: &Account,
     request: &Request<'_>,
     generator: &Generator,
-    words: Option<&WordList>,
+    words: &WordList,
     tasks: &mut Vec<Task>,
 ) -> Plan {
     let method = hash.method();
@@ -181,7 +172,7 @@ fn plan(
         Ok(verifier) => {
             let sharing = request.accounts.iter().filter(|other| other.password == account.password);
             let candidates = generator.accounts(sharing.map(|other| (other.user.bytes(), other.gecos.as_slice())));
-            tasks.push(Task::new(verifier, candidates, words.map(WordList::reader)));
+            tasks.push(Task::new(verifier, candidates, Some(words.reader())));
             Plan::Task(method, tasks.len() - 1)
         }
     }

@@ -23,7 +23,9 @@ fn every_real_root_scans_without_an_unexplained_unknown() {
         let text = scan::text(|| scan::offline(suite.root())).unwrap();
         assert!(!text.is_empty());
         let checks = scan.checks().count();
-        assert!(checks > 3, "{suite}: only {checks} checks ran");
+        // The checks of the image profile that need no running host are some two dozen.
+        let decided = scan.checks().filter(|check| check["verdict"] != "not_applicable").count();
+        assert!(checks > 20 && decided > 15, "{suite}: only {checks} checks ran, {decided} of them to an end");
         results::tested(
             "offline scan",
             suite.name(),

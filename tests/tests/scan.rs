@@ -20,7 +20,18 @@ const OPEN: &str = "
     printf '[Service]\\nExecStart=/bin/true\\n' >/etc/systemd/system/cache@.service
     systemctl daemon-reload; systemctl start cache.socket; systemctl reload-or-restart ssh.service";
 
-const SCAN: &str = "cd /; hostward scan --metadata-endpoint http://100.100.100.200 --password-budget 10s";
+/// With proxies set that nobody is: who used one would not reach the metadata service.
+const SCAN: &str = "cd /; export http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 HTTP_PROXY=http://127.0.0.1:9 \
+    ALL_PROXY=socks5://127.0.0.1:9 no_proxy=; hostward scan --metadata-endpoint http://100.100.100.200 --password-budget 10s";
+
+/// Counts every packet of a connection or a question to anybody but the metadata service, loopback included, whoever sends it
+/// as root.
+const WATCH: &str = "
+    nft add table inet watch
+    nft add chain inet watch out '{ type filter hook output priority 0; }'
+    nft add rule inet watch out ip daddr 100.100.100.200 accept
+    nft add rule inet watch out tcp flags syn / syn,ack counter comment '\"connections\"'
+    nft add rule inet watch out meta skuid 0 meta l4proto udp counter comment '\"questions\"'";
 
 fn findings<'a>(report: &'a Value, check: &str) -> Vec<&'a Value> {
     let checks = report["checks"].as_array().unwrap();
@@ -38,6 +49,7 @@ fn a_booted_host_with_open_doors_is_told_so() {
         let host = Host::of(&suite).bind(&hostward_tests::binary().unwrap(), "/usr/local/bin/hostward").boot().unwrap();
         let imds = Imds::start(host.vpc(), Behaviour::Open).unwrap();
         host.shell(OPEN).unwrap();
+        host.shell(WATCH).unwrap();
         let text = host.shell(&format!("{SCAN} || echo \"exit $?\"")).unwrap();
         assert!(text.len() < 12_000, "{} bytes", text.len());
         assert!(text.trim_end().ends_with("exit 1") && text.contains("\nFAIL: "), "{text}");
@@ -73,6 +85,15 @@ fn a_booted_host_with_open_doors_is_told_so() {
             .filter(|r| r.method == "GET" && !r.headers.contains_key("x-aliyun-ecs-metadata-token"))
             .count();
         assert_eq!(tokenless, 1, "the tokenless probe is made once a scan");
+        let watched = host.shell("nft list table inet watch").unwrap();
+        assert_eq!(
+            watched.matches("counter packets 0 bytes 0").count(),
+            2,
+            "something else was connected to: {watched}"
+        );
+        host.shell("bash -c 'echo >/dev/tcp/127.0.0.1/9' 2>/dev/null || true").unwrap();
+        let watched = host.shell("nft list table inet watch").unwrap();
+        assert_eq!(watched.matches("counter packets 0 bytes 0").count(), 1, "the watch sees nothing: {watched}");
         let summary = host.shell(&format!("{SCAN} --format json-summary --exit-zero --lang zh")).unwrap();
         assert!(summary.len() <= 8192 && summary.lines().count() == 1, "{summary}");
         results::tested(

@@ -24,7 +24,7 @@ fn request<'a>(accounts: Vec<Account>, cancel: &'a AtomicBool) -> Request<'a> {
         accounts,
         host_words: vec![b"web01".to_vec()],
         year: 2026,
-        word_list: None,
+        word_lists: Vec::new(),
         cpu: Some(Duration::from_millis(300)),
         wall: None,
         limits: Limits::default(),
@@ -86,14 +86,20 @@ fn a_word_list_is_read_to_its_end_whatever_it_holds() {
     file.write_all(b"\nnul\0nul\nzq7!kXw").expect("write");
     let cancel = AtomicBool::new(false);
     let mut request = request(vec![account("app", MD5_IN_LIST), account("other", MD5_STRONG)], &cancel);
-    request.word_list = Some(file.path().to_owned());
+    request.word_lists = vec![file.path().to_owned()];
     request.cpu = None;
     // Our own candidates by the hundred thousand take too long here: only the words.
     let budget = Budget::new(None, None, &cancel);
-    let words = WordList::open(file.path(), &budget).expect("opens");
-    assert_eq!((words.words, words.skipped), (3, 2));
-    let read: Vec<Vec<u8>> = words.reader().map(|c| c.as_bytes().to_vec()).collect();
-    assert_eq!(read, [b"one".to_vec(), b"\xff\xfe".to_vec(), b"zq7!kXw".to_vec()]);
+    let mut second = tempfile::NamedTempFile::new().expect("temp");
+    second.write_all(b"two\n").expect("write");
+    let paths = [second.path().to_owned(), "/nonexistent/words".into(), file.path().to_owned()];
+    let (both, trouble) = WordList::open(&paths, &budget);
+    assert_eq!((both.words, both.skipped), (4, 2));
+    assert!(trouble.expect("one is missing").to_string().starts_with("/nonexistent/words: "));
+    let read: Vec<Vec<u8>> = both.reader().map(|c| c.as_bytes().to_vec()).collect();
+    assert_eq!(read, [b"two".to_vec(), b"one".to_vec(), b"\xff\xfe".to_vec(), b"zq7!kXw".to_vec()]);
+    let (words, trouble) = WordList::open(&[file.path().to_owned()], &budget);
+    assert_eq!((words.words, trouble), (3, None));
     let none = Generator::new(std::iter::empty::<&[u8]>(), 2026).account(b"", b"");
     let mut spent = none;
     spent.by_ref().for_each(drop);
@@ -118,7 +124,7 @@ fn a_word_list_that_is_no_file_is_told_and_the_rest_goes_on() {
     for path in [fifo, directory.path().to_owned(), directory.path().join("absent")] {
         let cancel = AtomicBool::new(false);
         let mut request = request(vec![account("root", MD5_ROOT_123)], &cancel);
-        request.word_list = Some(path.clone());
+        request.word_lists = vec![path.clone()];
         let audit = run(&request, &());
         assert!(audit.word_list.is_some(), "{}", path.display());
         assert_eq!(audit.accounts[0].outcome, Outcome::Weak(Rank::First1000));

@@ -1,8 +1,8 @@
-//! A word list of any size: one word a line, read where each task stands, never held whole.
+//! Word lists of any size: one word a line, read where each task stands, never held whole.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hostward_checks::candidate::Candidate;
@@ -14,10 +14,10 @@ use super::budget::Budget;
 /// Bytes that a task reads at once.
 const CHUNK: usize = 16 << 10;
 
-/// An opened word list.
+/// Opened word lists, read as one after the other.
 #[derive(Debug)]
 pub(super) struct WordList {
-    file: Arc<File>,
+    files: Arc<[File]>,
     /// Words that can be tried.
     pub(super) words: u64,
     /// Lines that no password can be.
@@ -25,22 +25,17 @@ pub(super) struct WordList {
 }
 
 impl WordList {
-    /// Opens and counts.
-    pub(super) fn open(path: &Path, budget: &Budget<'_>) -> Result<Self, Why> {
-        let failed = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::PermissionDenied => Why::Denied,
-            _ => Why::Failed(format!("failed to read {}: {error}", path.display())),
-        };
-        // Non-blocking: a FIFO without a writer must not hang the audit before it is seen for what it is.
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC)
-            .open(path)
-            .map_err(failed)?;
-        if !file.metadata().map_err(failed)?.is_file() {
-            return Err(Why::WrongKind("no regular file"));
+    /// Opens and counts. A list that cannot be opened is named, and the others are read.
+    pub(super) fn open(paths: &[PathBuf], budget: &Budget<'_>) -> (Self, Option<Why>) {
+        let mut trouble = None;
+        let mut files = Vec::new();
+        for path in paths {
+            match open_regular(path) {
+                Ok(file) => files.push(file),
+                Err(why) => trouble = trouble.or(Some(Why::Failed(format!("{}: {why}", path.display())))),
+            }
         }
-        let mut list = Self { file: Arc::new(file), words: 0, skipped: 0 };
+        let mut list = Self { files: files.into(), words: 0, skipped: 0 };
         let mut reader = list.reader();
         let mut meter = budget.meter();
         while reader.next().is_some() {
@@ -53,17 +48,16 @@ impl WordList {
             }
         }
         meter.charge();
-        if let Some(error) = reader.error {
-            return Err(failed(error));
-        }
         list.skipped = reader.skipped;
-        Ok(list)
+        let failed = reader.error.map(|error| Why::Failed(format!("a word list breaks off: {error}")));
+        (list, trouble.or(failed))
     }
 
     /// Reads from the beginning.
     pub(super) fn reader(&self) -> Reader {
         Reader {
-            file: Arc::clone(&self.file),
+            files: Arc::clone(&self.files),
+            file: 0,
             words: self.words,
             offset: 0,
             buffer: Vec::new(),
@@ -74,10 +68,24 @@ impl WordList {
     }
 }
 
-/// Where one task stands in the list.
+/// Opens a list. Non-blocking: a FIFO without a writer must not hang the audit before it is seen for what it is.
+fn open_regular(path: &Path) -> Result<File, Why> {
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::PermissionDenied => Why::Denied,
+        _ => Why::Failed(error.to_string()),
+    };
+    let mut options = OpenOptions::new();
+    let file =
+        options.read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC).open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_file() { Ok(file) } else { Err(Why::WrongKind("no regular file")) }
+}
+
+/// Where one task stands in the lists.
 #[derive(Debug)]
 pub(super) struct Reader {
-    file: Arc<File>,
+    files: Arc<[File]>,
+    /// Which of them.
+    file: usize,
     pub(super) words: u64,
     offset: u64,
     buffer: Vec<u8>,
@@ -87,12 +95,14 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// What is read and not yet used; nothing at the end.
+    /// What is read of a list and not yet used; nothing at its end.
     fn fill(&mut self) -> &[u8] {
-        if self.at >= self.buffer.len() {
+        if self.at >= self.buffer.len()
+            && let Some(file) = self.files.get(self.file)
+        {
             self.buffer.resize(CHUNK, 0);
             let read = loop {
-                match self.file.read_at(&mut self.buffer, self.offset) {
+                match file.read_at(&mut self.buffer, self.offset) {
                     Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                     Err(error) => {
                         self.error = Some(error);
@@ -136,7 +146,11 @@ impl Iterator for Reader {
                 self.at += used;
             }
             if !read {
-                return None;
+                if self.error.is_some() || self.file >= self.files.len() {
+                    return None;
+                }
+                (self.file, self.offset) = (self.file + 1, 0);
+                continue;
             }
             if line.last() == Some(&b'\r') {
                 line.pop();

@@ -46,9 +46,9 @@ pub struct Looking {
     /// Ask the metadata service at this address, wherever this host is [default: http://100.100.100.200, on ECS only]
     #[arg(long, value_name = "URL")]
     pub metadata_endpoint: Option<Endpoint>,
-    /// Try these words too, one a line, after hostward's own candidates
+    /// Try these words too, one a line, after hostward's own candidates; may be given several times
     #[arg(long, value_name = "FILE")]
-    pub wordlist: Option<PathBuf>,
+    pub wordlist: Vec<PathBuf>,
     /// Processor time for trying passwords: a time with its unit, full, or 0 for not at all [default: 20s]
     #[arg(long, value_name = "TIME", value_parser = passwords::budget)]
     pub password_budget: Option<Budget>,
@@ -145,8 +145,8 @@ pub fn look(args: &Looking, all: &Configuration, baseline: Option<&Baseline>) ->
     }
     if checks.iter().any(|check| check.id == "accounts.weak-password") {
         let budget = args.password_budget.or(all.settings.password_budget).unwrap_or(passwords::USUAL);
-        let words = args.wordlist.clone().or_else(|| all.settings.wordlists.first().cloned());
-        survey.seen.passwords = passwords::try_passwords(&survey.host, &survey.seen, budget, words);
+        let words = if args.wordlist.is_empty() { &all.settings.wordlists } else { &args.wordlist };
+        survey.seen.passwords = passwords::try_passwords(&survey.host, &survey.seen, budget, words.clone());
     }
     let input = Input { host: &survey.host, seen: &survey.seen, access: &access, policy: &all.policy };
     let rules = Rules { policy: &all.policy, now: survey.seen.now, baseline };

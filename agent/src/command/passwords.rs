@@ -38,7 +38,7 @@ pub fn try_passwords(
     host: &Host,
     seen: &Observations,
     budget: Budget,
-    word_list: Option<PathBuf>,
+    word_lists: Vec<PathBuf>,
 ) -> Fact<PasswordAudit> {
     if budget == Budget::Time(Duration::ZERO) {
         return Fact::Unknown(Why::NotAsked("the password audit was turned off"));
@@ -58,7 +58,7 @@ pub fn try_passwords(
         accounts: audit::accounts_of(&host.accounts),
         host_words: name.split(|c: char| !c.is_alphanumeric()).map(|word| word.as_bytes().to_vec()).collect(),
         year: audit::year_of(seen.now),
-        word_list,
+        word_lists,
         cpu: time,
         wall: time.map(|time| time.saturating_mul(PATIENCE)),
         limits: Limits::default(),

@@ -109,9 +109,9 @@ fn is_sshd(listener: &Listener, input: &Input<'_>) -> bool {
             || (main_owner(listener).is_some_and(|owner| owner.pid == 1) && known(listener.port)))
 }
 
-/// Whether policy allows the listener.
-fn is_allowed(listener: &Listener, input: &Input<'_>) -> bool {
-    let fits = |allowed: &AllowedListener| {
+/// What policy allows of the listener: the widest entry that names it.
+fn allowance<'p>(listener: &Listener, input: &Input<'p>) -> Option<&'p AllowedListener> {
+    let fits = |allowed: &&AllowedListener| {
         let path = |wanted: &String| {
             owners(listener).iter().any(|o| o.executable.known().is_some_and(|p| p == Path::new(wanted)))
         };
@@ -122,7 +122,13 @@ fn is_allowed(listener: &Listener, input: &Input<'_>) -> bool {
             && allowed.process.as_ref().is_none_or(path)
             && allowed.unit.as_ref().is_none_or(unit)
     };
-    input.policy.allowed_listeners.iter().any(fits)
+    let allowed = || input.policy.allowed_listeners.iter().filter(fits);
+    allowed().find(|entry| entry.sources.is_empty()).or_else(|| allowed().next())
+}
+
+/// Whether policy allows the listener, to whomever.
+fn is_allowed(listener: &Listener, input: &Input<'_>) -> bool {
+    allowance(listener, input).is_some()
 }
 
 /// A finding's common part: where, who, and the command that shows it.

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::services::{self, CLIENT_PORTS, EXPECTED, Kind, Service};
-use super::{about, is_agent, is_allowed, is_local, is_sshd, main_owner, program, subject, unit, word};
+use super::{about, allowance, is_agent, is_local, is_sshd, main_owner, program, subject, unit, word};
 use crate::access::{SourceClass, classify};
 use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict};
 use crate::edit::Edit;
 use crate::fact::{Fact, Why};
 use crate::observation::firewall::Published;
 use crate::observation::socket::{Listener, Protocol};
+use crate::policy::AllowedListener;
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -56,6 +57,13 @@ pub static CHECK: Check = Check {
             },
         },
         Message {
+            id: "wider",
+            text: Text {
+                en: "{who} listens on {place} for {sources}, says the policy; no host firewall limits it to them",
+                zh: "按策略，{who} 监听的 {place} 只对 {sources} 开放，但主机防火墙没有限制来源",
+            },
+        },
+        Message {
             id: "blocked",
             text: Text {
                 en: "{who} listens on {place}; only the host firewall keeps others out",
@@ -90,7 +98,7 @@ fn check(input: &Input<'_>) -> Verdict {
         if is_local(listener)
             || is_agent(listener)
             || is_sshd(listener, input)
-            || is_allowed(listener, input)
+            || allowance(listener, input).is_some_and(|allowed| keeps_to(allowed, listener, input))
             || is_client(listener)
         {
             continue;
@@ -185,12 +193,23 @@ fn reach(public: Result<bool, &Why>) -> &'static str {
     }
 }
 
+/// The rules of the host firewall for a listener: None, where nothing filters; what they let in, where it is told.
+fn filtered(listener: &Listener, input: &Input<'_>) -> Option<Option<bool>> {
+    let firewall = input.seen.firewall.known().filter(|firewall| firewall.filters_input)?;
+    Some(firewall.accepts(listener.protocol, listener.port))
+}
+
+/// Whether an allowed listener is as closed as policy wants it: to everybody, or behind rules that do not let everybody in.
+fn keeps_to(allowed: &AllowedListener, listener: &Listener, input: &Input<'_>) -> bool {
+    allowed.sources.is_empty() || matches!(filtered(listener, input), Some(None | Some(false)))
+}
+
 fn exposed(listener: &Listener, public: Result<bool, &Why>, input: &Input<'_>) -> Finding {
     let service = service(listener);
     let severity = weigh(service, public);
-    let filtered = input.seen.firewall.known().filter(|firewall| firewall.filters_input);
-    let accepts = filtered.map(|firewall| firewall.accepts(listener.protocol, listener.port));
-    let (severity, message) = match (accepts, service) {
+    let allowed = allowance(listener, input);
+    let (severity, message) = match (filtered(listener, input), service) {
+        _ if allowed.is_some() => (severity, "wider"),
         (Some(Some(false)), _) => (Severity::Info, "blocked"),
         (Some(None), Some(_)) => (lower(severity), "service"),
         (Some(None), None) => (lower(severity), "listener"),
@@ -200,6 +219,11 @@ fn exposed(listener: &Listener, public: Result<bool, &Why>, input: &Input<'_>) -
     let mut finding = about(Finding::new(severity, subject(listener), message), listener).with("reach", reach(public));
     if let Some(service) = service {
         finding = finding.with("service", service.name);
+    }
+    if let Some(allowed) = allowed {
+        let sources = allowed.sources.clone();
+        let limit = Edit::LimitPort { protocol: word(listener.protocol), port: listener.port, sources };
+        return finding.with("sources", allowed.sources.join(", ")).fixed_by(limit);
     }
     if severity < Severity::Medium {
         return finding;
@@ -226,6 +250,8 @@ fn allowed(published: &Published, input: &Input<'_>) -> bool {
             && allowed.protocol.is_none_or(|protocol| protocol == published.protocol)
             && allowed.process.is_none()
             && allowed.unit.is_none()
+            // What is forwarded goes past the input rules: nothing here limits it to some sources.
+            && allowed.sources.is_empty()
     })
 }
 
@@ -245,7 +271,6 @@ mod tests {
     use super::super::testing::{Scene, listener};
     use super::*;
     use crate::observation::firewall::{Firewall, PortRule};
-    use crate::policy::AllowedListener;
 
     fn firewall(accepts_any: Option<bool>) -> Fact<Firewall> {
         let ports = vec![PortRule { protocol: Protocol::Tcp, low: 6379, high: 6379, accepts_any }];
@@ -338,6 +363,16 @@ mod tests {
         assert_eq!(scene.run(&CHECK), Verdict::Pass);
         scene.policy.allowed_listeners[0].process = Some("/tmp/redis-server".into());
         assert_eq!(scene.findings(&CHECK).len(), 1);
+        scene.policy.allowed_listeners[0] =
+            AllowedListener { port: Some(6379), sources: vec!["10.0.0.0/8".into()], ..Default::default() };
+        let Verdict::Fail(findings, _) = scene.run(&CHECK) else { panic!("no finding") };
+        assert_eq!((findings[0].message, findings.len()), ("wider", 1));
+        let sources = vec!["10.0.0.0/8".to_owned()];
+        assert_eq!(findings[0].fix, [Edit::LimitPort { protocol: "tcp", port: 6379, sources }]);
+        for (accepts, quiet) in [(Some(true), false), (None, true), (Some(false), true)] {
+            scene.seen.firewall = firewall(accepts);
+            assert_eq!(scene.run(&CHECK) == Verdict::Pass, quiet, "{accepts:?}");
+        }
     }
 
     #[test]
