@@ -1,14 +1,23 @@
-//! Writing files of our own: whole or not at all, and private.
+//! Writing files of our own: whole or not at all, and private; a device or a pipe is written into, and stays.
 
+use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, bail};
 
 /// Writes a file so that a reader, also after a crash, sees the old content or the new: a temporary file in the same
-/// directory, mode 0600, synced, renamed, the directory synced.
+/// directory, mode 0600, synced, renamed, the directory synced. A symbolic link is replaced itself, so that nobody's link
+/// leads us elsewhere.
+///
+/// # Errors
+/// The directory cannot be written, or something stands there that is no regular file: that is never replaced.
 pub fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    let kind = std::fs::symlink_metadata(path).map(|meta| meta.file_type()).ok();
+    if kind.is_some_and(|kind| !kind.is_file() && !kind.is_symlink()) || is_stream(path) {
+        bail!("failed to write {}: it is no regular file", path.display());
+    }
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let context = || format!("failed to write {}", path.display());
     let mut file = tempfile::Builder::new()
@@ -20,6 +29,37 @@ pub fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     file.as_file().sync_all().with_context(context)?;
     file.persist(path).map_err(|error| error.error).with_context(context)?;
     std::fs::File::open(dir).and_then(|dir| dir.sync_all()).with_context(context)
+}
+
+/// Writes what a user asked for to where the user said: into a device, a pipe or an open file (`/dev/stdout`), else as a file
+/// that [`replace`] writes.
+///
+/// # Errors
+/// It cannot be written; a named pipe that nobody reads among them.
+pub fn deliver(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    if !is_stream(path) {
+        return replace(path, content);
+    }
+    let flags = nix::fcntl::OFlag::O_NOCTTY | nix::fcntl::OFlag::O_NONBLOCK;
+    let context = || format!("failed to write {}", path.display());
+    let mut stream = OpenOptions::new().write(true).custom_flags(flags.bits()).open(path).with_context(context)?;
+    // It was opened so that a pipe without a reader is an error; a slow reader is waited for.
+    nix::fcntl::fcntl(&stream, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::empty())).with_context(context)?;
+    match stream.write_all(content) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).with_context(context),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the path stands for a device, a pipe, or a descriptor that is open already.
+fn is_stream(path: &Path) -> bool {
+    let link = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
+    let descriptor = link && ["/dev", "/proc"].iter().any(|dir| path.starts_with(dir));
+    descriptor
+        || std::fs::metadata(path).is_ok_and(|meta| {
+            let kind = meta.file_type();
+            kind.is_char_device() || kind.is_fifo()
+        })
 }
 
 /// Makes a directory that only we may enter, and refuses one that others could have made or can write.
@@ -47,6 +87,34 @@ mod tests {
         }
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_device_a_pipe_and_a_descriptor_stay_what_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(deliver(&pipe, b"x").is_err(), "nobody reads");
+        let from = pipe.clone();
+        let to = std::thread::spawn(move || std::fs::read(from));
+        while deliver(&pipe, b"through the pipe").is_err() {
+            std::thread::yield_now();
+        }
+        assert_eq!(to.join().unwrap().unwrap(), b"through the pipe");
+        let link = dir.path().join("null");
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        for path in [&link, Path::new("/dev/null"), &pipe, dir.path()] {
+            let before = std::fs::symlink_metadata(path).unwrap();
+            assert!(replace(path, b"x").is_err(), "{}", path.display());
+            assert_eq!(deliver(path, b"x").is_ok(), path.ends_with("null"), "{}", path.display());
+            let after = std::fs::symlink_metadata(path).unwrap();
+            assert_eq!((before.ino(), before.mode()), (after.ino(), after.mode()), "{}", path.display());
+        }
+        // A descriptor of our own, open on a regular file: written into, not replaced.
+        let open = std::fs::File::create(dir.path().join("open")).unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&open);
+        deliver(Path::new(&format!("/proc/self/fd/{number}")), b"told").unwrap();
+        assert_eq!(std::fs::read(dir.path().join("open")).unwrap(), b"told");
     }
 
     #[test]

@@ -77,7 +77,7 @@ fn open_regular(path: &Path) -> Result<File, Why> {
     let mut options = OpenOptions::new();
     let file =
         options.read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC).open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.is_file() { Ok(file) } else { Err(Why::WrongKind("no regular file")) }
+    if file.metadata().map_err(failed)?.is_file() { Ok(file) } else { Err(Why::Failed("no regular file".to_owned())) }
 }
 
 /// Where one task stands in the lists.

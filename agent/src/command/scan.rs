@@ -1,9 +1,8 @@
 //! `hostward scan`: look, judge, report; nothing is changed.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context;
 use hostward_checks::check::{Lang, Profile, Severity};
 use hostward_checks::observation::Mode;
 
@@ -37,7 +36,7 @@ pub struct Args {
     /// How to print the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Write the report to this file (mode 0600) instead of standard output
+    /// Write the report to this file (mode 0600, replaced whole) instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Language of the text report
@@ -163,11 +162,6 @@ fn deliver(
     };
     match &args.output {
         None => print(&out),
-        Some(path) => write(path, &out),
+        Some(path) => crate::files::deliver(path, out.as_bytes()),
     }
-}
-
-fn write(path: &Path, out: &str) -> anyhow::Result<()> {
-    crate::files::replace(path, out.as_bytes())
-        .with_context(|| format!("failed to write the report to {}", path.display()))
 }

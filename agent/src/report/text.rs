@@ -147,7 +147,8 @@ fn finding_block(one: &Judged, finding: &JudgedFinding, layout: Layout<'_>) -> S
     let mut out = format!("{severity} {}  {}\n", one.check.id, brief(&message(one, finding, lang), LINE));
     for seen in finding.finding.evidence.iter().take(6) {
         let line = seen.line.map(|line| format!(":{line}")).unwrap_or_default();
-        out.push_str(&format!("         {}{line}: {}\n", brief(&seen.file, 200), brief(&seen.text, 200)));
+        let text = if seen.text.is_empty() { String::new() } else { format!(": {}", brief(&seen.text, 200)) };
+        out.push_str(&format!("         {}{line}{text}\n", brief(&seen.file, 200)));
     }
     let more = finding.finding.evidence.len().saturating_sub(6);
     if more > 0 {
