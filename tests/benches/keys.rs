@@ -12,8 +12,8 @@ use anyhow::{Context, Result, ensure};
 use hostward_checks::parse::authorized_keys;
 use hostward_checks::weak_key::arithmetic;
 use hostward_tests::keys::{real, usual};
-use hostward_tests::results;
 use hostward_tests::rng::Rng;
+use hostward_tests::{results, static_build};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use tempfile::TempDir;
@@ -27,6 +27,9 @@ fn main() -> Result<ExitCode> {
     if arguments.next().as_deref() == Some("--parse") {
         let directory = PathBuf::from(arguments.next().context("no directory")?);
         return parse(&directory).map(|()| ExitCode::SUCCESS);
+    }
+    if let Some(code) = static_build::bench("keys")? {
+        return Ok(code);
     }
     let directory = TempDir::new()?;
     let mut rng = Rng::new(1);

@@ -15,6 +15,7 @@ pub mod scan;
 pub mod ssh;
 pub mod sshd_gen;
 pub mod sshd_oracle;
+pub mod static_build;
 pub mod suite;
 pub mod tier;
 

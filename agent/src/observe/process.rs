@@ -1,6 +1,5 @@
 //! Processes: who holds which socket, and what is told of each holder. Reads `/proc` and nothing else.
 
-use std::collections::HashMap;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::mem::MaybeUninit;
@@ -13,7 +12,7 @@ use hostward_checks::parse::procfs;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, RawDir, openat, readlinkat, readlinkat_raw};
+use rustix::fs::{AtFlags, Mode, OFlags, RawDir, openat, readlinkat, readlinkat_raw, statat};
 use rustix::io::Errno;
 
 /// Once every socket has an owner, processes with more descriptors than this are not read on for further holders.
@@ -33,10 +32,24 @@ pub struct Processes {
 /// Who holds which socket.
 #[derive(Debug, Default)]
 pub struct Holders {
-    /// Socket inode to process ids, ascending.
-    pub by_inode: HashMap<u64, Vec<i32>>,
+    /// Socket inode and process id, ascending, each pair once.
+    pairs: Vec<(u64, i32)>,
     /// Whether some process could not be looked into: a socket without holder may have one.
     pub denied: bool,
+}
+
+impl Holders {
+    /// The processes that hold a socket, ascending.
+    pub fn of(&self, inode: u64) -> impl ExactSizeIterator<Item = i32> {
+        let rest = self.pairs.get(self.pairs.partition_point(|(its, _)| *its < inode)..).unwrap_or_default();
+        let count = rest.iter().take_while(|(its, _)| *its == inode).count();
+        rest.iter().take(count).map(|(_, pid)| *pid)
+    }
+
+    /// How many sockets have a holder.
+    pub fn sockets(&self) -> usize {
+        self.pairs.chunk_by(|(one, _), (other, _)| one == other).count()
+    }
 }
 
 /// The calling thread, where a process id is asked for: namespaces belong to threads.
@@ -94,11 +107,13 @@ impl Processes {
     /// Finds the processes that hold any of these sockets. Links are read, not followed: to follow one would ask the file
     /// system behind it, which may hang.
     pub fn holders(&self, inodes: impl IntoIterator<Item = u64>) -> Holders {
-        let mut by_inode: HashMap<u64, Vec<i32>> = inodes.into_iter().map(|inode| (inode, Vec::new())).collect();
-        by_inode.remove(&0);
-        let (mut missing, mut denied) = (by_inode.len(), false);
+        let mut wanted: Vec<(u64, bool)> =
+            inodes.into_iter().filter(|inode| *inode != 0).map(|inode| (inode, false)).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let (mut missing, mut held) = (wanted.len(), Holders::default());
         if missing == 0 {
-            return Holders::default();
+            return held;
         }
         let mut buffer = [MaybeUninit::uninit(); 8 * 1024];
         let mut target = [MaybeUninit::uninit(); 32];
@@ -107,7 +122,7 @@ impl Processes {
             let dir = match openat(&self.proc, Name::new(pid, "fd").as_bytes(), flags, Mode::empty()) {
                 Ok(dir) => dir,
                 Err(error) => {
-                    denied |= refused(error);
+                    held.denied |= refused(error);
                     continue;
                 }
             };
@@ -115,27 +130,31 @@ impl Processes {
             let mut read = 0;
             while missing > 0 || read < ENOUGH {
                 let Some(Ok(entry)) = entries.next() else { break };
+                // No descriptor: `.` and `..`.
+                if entry.file_name().to_bytes().starts_with(b".") {
+                    continue;
+                }
                 read += 1;
                 let inode = match readlinkat_raw(&dir, entry.file_name(), &mut target) {
                     Ok((target, _)) => socket_inode(target),
                     Err(error) if refused(error) => {
-                        denied = true;
+                        held.denied = true;
                         break;
                     }
-                    // `.` and `..`, or closed meanwhile.
+                    // Closed meanwhile.
                     Err(_) => continue,
                 };
-                let Some(holders) = inode.and_then(|inode| by_inode.get_mut(&inode)) else { continue };
-                if holders.is_empty() {
-                    missing -= 1;
-                }
-                if holders.last() != Some(&pid) {
-                    holders.push(pid);
+                let Some(inode) = inode else { continue };
+                let place = wanted.binary_search_by_key(&inode, |(its, _)| *its).ok();
+                if let Some((_, seen)) = place.and_then(|place| wanted.get_mut(place)) {
+                    missing -= usize::from(!std::mem::replace(seen, true));
+                    held.pairs.push((inode, pid));
                 }
             }
         }
-        by_inode.retain(|_, holders| !holders.is_empty());
-        Holders { by_inode, denied }
+        held.pairs.sort_unstable();
+        held.pairs.dedup();
+        held
     }
 
     /// The inode of the process's network namespace. None: gone, or not allowed to look.
@@ -148,9 +167,11 @@ impl Processes {
     /// What is told of a process. None: it is gone.
     pub fn describe(&self, pid: i32) -> Option<Described> {
         let mut buffer = Vec::with_capacity(4096);
-        let stat = procfs::stat(self.read(pid, "stat", &mut buffer).ok()?)?;
-        let uid = procfs::effective_uid(self.read(pid, "status", &mut buffer).ok()?)?;
-        let group = self.read(pid, "cgroup", &mut buffer).map(procfs::cgroup).unwrap_or_default();
+        let stat = procfs::stat(self.read_one(pid, "stat", &mut buffer).ok()?)?;
+        // The kernel gives this directory to the effective user whatever else it keeps back (fs/proc/base.c:task_dump_owner):
+        // the same number as in `status`, which costs it far more to write.
+        let uid = statat(&self.proc, Name::new(pid, "").as_bytes(), AtFlags::empty()).ok()?.st_uid;
+        let group = self.read_one(pid, "cgroup", &mut buffer).map(procfs::cgroup).unwrap_or_default();
         let (executable, deleted) = self.executable(pid);
         let since_boot =
             i64::try_from(stat.start_ticks).ok().and_then(|ticks| Some(ticks.checked_mul(1000)? / self.ticks));
@@ -183,7 +204,23 @@ impl Processes {
     pub fn read<'b>(&self, pid: impl Display, what: &str, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], Errno> {
         let flags = OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = openat(&self.proc, Name::new(pid, what).as_bytes(), flags, Mode::empty())?;
+        buffer.clear();
         read_up_to(&file, Self::LIMIT, buffer)?;
+        Ok(buffer)
+    }
+
+    /// Reads a file of the process that the kernel writes in one piece, as `stat` and `cgroup` are: what comes back shorter
+    /// than asked for is all there is, and no second call asks for the end.
+    fn read_one<'b>(&self, pid: i32, what: &str, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], Errno> {
+        let file = openat(&self.proc, Name::new(pid, what).as_bytes(), OFlags::CLOEXEC, Mode::empty())?;
+        buffer.clear();
+        buffer.reserve(4096);
+        let asked = buffer.capacity();
+        match rustix::io::read(&file, rustix::buffer::spare_capacity(buffer)) {
+            Ok(read) if read < asked => {}
+            Ok(_) | Err(Errno::INTR) => read_up_to(&file, Self::LIMIT, buffer)?,
+            Err(error) => return Err(error),
+        }
         Ok(buffer)
     }
 
@@ -191,9 +228,8 @@ impl Processes {
     pub const LIMIT: usize = 16 << 20;
 }
 
-/// Reads until the end or the limit, through the buffer's spare capacity.
+/// Reads on until the end or the limit, through the buffer's spare capacity.
 fn read_up_to(file: impl AsFd, limit: usize, buffer: &mut Vec<u8>) -> Result<(), Errno> {
-    buffer.clear();
     loop {
         if buffer.len() >= limit {
             return Ok(());
@@ -237,7 +273,8 @@ mod tests {
         let processes = Processes::list().unwrap();
         assert!(processes.pids.contains(&own));
         let holders = processes.holders([inode, 0]);
-        assert_eq!(holders.by_inode.get(&inode), Some(&vec![own]));
+        assert_eq!(holders.of(inode).collect::<Vec<_>>(), [own]);
+        assert_eq!((holders.sockets(), holders.of(0).len()), (1, 0));
 
         let described = processes.describe(own).unwrap().process;
         assert_eq!(described.executable, Fact::Known(std::env::current_exe().unwrap()));

@@ -171,14 +171,15 @@ fn own_up(processes: &Processes, listeners: &mut [Listener]) {
     let holders = processes.holders(listeners.iter().map(|listener| listener.inode));
     let mut known: HashMap<i32, Option<Described>> = HashMap::new();
     for listener in listeners {
-        let Some(pids) = holders.by_inode.get(&listener.inode) else {
+        let pids = holders.of(listener.inode);
+        if pids.len() == 0 {
             // Nobody found: the kernel's own, or of a process that could not be looked into.
             listener.owners = if holders.denied { Fact::Unknown(Why::Denied) } else { Fact::Absent };
             continue;
-        };
+        }
         let mut owners: Vec<Process> = Vec::with_capacity(pids.len());
         for pid in pids {
-            let Some(described) = known.entry(*pid).or_insert_with(|| processes.describe(*pid)) else { continue };
+            let Some(described) = known.entry(pid).or_insert_with(|| processes.describe(pid)) else { continue };
             listener.container = listener.container.take().or_else(|| described.container.clone());
             owners.push(described.process.clone());
         }

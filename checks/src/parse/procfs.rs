@@ -29,12 +29,6 @@ pub fn stat(bytes: &[u8]) -> Option<Stat> {
     Some(Stat { name, parent, start_ticks })
 }
 
-/// The effective user id in `/proc/PID/status`.
-pub fn effective_uid(status: &[u8]) -> Option<u32> {
-    let line = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Uid:"))?;
-    std::str::from_utf8(line).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()
-}
-
 /// Where a process stands among the control groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
@@ -164,12 +158,6 @@ mod tests {
         assert_eq!((stat.name.as_str(), stat.parent, stat.start_ticks), ("a) S 1 2 (b", 7, 777));
         assert_eq!(super::stat(b"12 (x"), None);
         assert_eq!(super::stat(b""), None);
-    }
-
-    #[test]
-    fn the_effective_user_is_the_second_of_four() {
-        assert_eq!(effective_uid(b"Name:\tx\nUid:\t1000\t33\t0\t0\nGid:\t0\t0\t0\t0\n"), Some(33));
-        assert_eq!(effective_uid(b"Name:\tUid: 0 5\n"), None);
     }
 
     #[test]
