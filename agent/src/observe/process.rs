@@ -164,14 +164,21 @@ impl Processes {
         number_in(target, b"net:[")
     }
 
-    /// What is told of a process. None: it is gone.
-    pub fn describe(&self, pid: i32) -> Option<Described> {
-        let mut buffer = Vec::with_capacity(4096);
-        let stat = procfs::stat(self.read_one(pid, "stat", &mut buffer).ok()?)?;
+    /// The process's network namespace, to be entered.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn open_network_namespace(&self, pid: i32) -> Result<OwnedFd, Errno> {
+        openat(&self.proc, Name::new(pid, "ns/net").as_bytes(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+    }
+
+    /// What is told of a process, read through `buffer`. None: it is gone.
+    pub fn describe(&self, pid: i32, buffer: &mut Vec<u8>) -> Option<Described> {
+        let stat = procfs::stat(self.read_one(pid, "stat", buffer).ok()?)?;
         // The kernel gives this directory to the effective user whatever else it keeps back (fs/proc/base.c:task_dump_owner):
         // the same number as in `status`, which costs it far more to write.
         let uid = statat(&self.proc, Name::new(pid, "").as_bytes(), AtFlags::empty()).ok()?.st_uid;
-        let group = self.read_one(pid, "cgroup", &mut buffer).map(procfs::cgroup).unwrap_or_default();
+        let group = self.read_one(pid, "cgroup", buffer).map(procfs::cgroup).unwrap_or_default();
         let (executable, deleted) = self.executable(pid);
         let since_boot =
             i64::try_from(stat.start_ticks).ok().and_then(|ticks| Some(ticks.checked_mul(1000)? / self.ticks));
@@ -276,7 +283,7 @@ mod tests {
         assert_eq!(holders.of(inode).collect::<Vec<_>>(), [own]);
         assert_eq!((holders.sockets(), holders.of(0).len()), (1, 0));
 
-        let described = processes.describe(own).unwrap().process;
+        let described = processes.describe(own, &mut Vec::new()).unwrap().process;
         assert_eq!(described.executable, Fact::Known(std::env::current_exe().unwrap()));
         assert!(!described.deleted);
         assert_eq!(described.uid, nix::unistd::geteuid().as_raw());
@@ -284,6 +291,6 @@ mod tests {
         assert!((now - 3600..=now + 1).contains(&described.started.unwrap()), "{:?}", described.started);
         assert_eq!(processes.network_namespace(own), processes.network_namespace(own));
         assert!(processes.network_namespace(own).is_some());
-        assert!(processes.describe(i32::MAX).is_none());
+        assert!(processes.describe(i32::MAX, &mut Vec::new()).is_none());
     }
 }

@@ -8,6 +8,8 @@ use hostward_checks::fact::{Fact, Why};
 use hostward_checks::observation::socket::{Listener, Process, Protocol, Sockets};
 use hostward_checks::parse::procfs;
 use nix::net::if_::if_nameindex;
+use nix::sched::{CloneFlags, setns};
+use rustix::fs::fstat;
 use rustix::io::Errno;
 
 use super::netlink;
@@ -71,6 +73,11 @@ fn own(processes: &Processes) -> Result<Vec<Listener>, Why> {
             });
         }
     };
+    Ok(told(bound, None))
+}
+
+/// What the kernel told, with the names of interfaces, which are those of the calling thread's namespace.
+fn told(bound: Vec<netlink::Bound>, namespace: Option<u64>) -> Vec<Listener> {
     let names = if bound.iter().any(|socket| socket.interface != 0) { interfaces() } else { HashMap::new() };
     let listener = |socket: netlink::Bound| Listener {
         v6only: socket.v6only,
@@ -79,9 +86,25 @@ fn own(processes: &Processes) -> Result<Vec<Listener>, Why> {
             .then(|| names.get(&socket.interface).cloned().unwrap_or_else(|| format!("#{}", socket.interface))),
         uid: socket.uid,
         inode: socket.inode,
+        namespace,
         ..plain(socket.protocol, socket.address, socket.port)
     };
-    Ok(bound.into_iter().map(listener).collect())
+    bound.into_iter().map(listener).collect()
+}
+
+/// The listeners of another network namespace, asked by a thread that enters it and ends there: `/proc` would walk the kernel's
+/// whole table of connections. None: we may not enter, or the kernel does not answer.
+fn entered(processes: &Processes, pid: i32, namespace: u64) -> Option<Vec<Listener>> {
+    let door = processes.open_network_namespace(pid).ok()?;
+    // The process may have ended, and its number be another's.
+    if fstat(&door).ok()?.st_ino != namespace {
+        return None;
+    }
+    let visit = move || {
+        setns(door, CloneFlags::CLONE_NEWNET).ok()?;
+        Some(told(netlink::listeners().ok()?, Some(namespace)))
+    };
+    std::thread::Builder::new().spawn(visit).ok()?.join().ok()?
 }
 
 fn plain(protocol: Protocol, address: std::net::IpAddr, port: u16) -> Listener {
@@ -151,7 +174,7 @@ fn foreign(processes: &Processes, listeners: &mut Vec<Listener>) -> Vec<(u64, St
         // Any of its processes will do; the first may be gone.
         let mut result = Err(Errno::SRCH);
         for pid in pids.into_iter().take(8) {
-            result = tables(processes, pid, Some(namespace));
+            result = entered(processes, pid, namespace).map_or_else(|| tables(processes, pid, Some(namespace)), Ok);
             if result.is_ok() {
                 break;
             }
@@ -169,7 +192,7 @@ fn foreign(processes: &Processes, listeners: &mut Vec<Listener>) -> Vec<(u64, St
 /// Fills in the owners of every listener.
 fn own_up(processes: &Processes, listeners: &mut [Listener]) {
     let holders = processes.holders(listeners.iter().map(|listener| listener.inode));
-    let mut known: HashMap<i32, Option<Described>> = HashMap::new();
+    let (mut known, mut buffer): (HashMap<i32, Option<Described>>, _) = (HashMap::new(), Vec::new());
     for listener in listeners {
         let pids = holders.of(listener.inode);
         if pids.len() == 0 {
@@ -179,7 +202,9 @@ fn own_up(processes: &Processes, listeners: &mut [Listener]) {
         }
         let mut owners: Vec<Process> = Vec::with_capacity(pids.len());
         for pid in pids {
-            let Some(described) = known.entry(pid).or_insert_with(|| processes.describe(pid)) else { continue };
+            let Some(described) = known.entry(pid).or_insert_with(|| processes.describe(pid, &mut buffer)) else {
+                continue;
+            };
             listener.container = listener.container.take().or_else(|| described.container.clone());
             owners.push(described.process.clone());
         }
