@@ -132,15 +132,22 @@ fn every_kind() {
 #[test]
 fn other_namespaces_are_seen_through_their_processes() {
     let (here, there) = (Netns::new().unwrap(), Netns::new().unwrap());
-    let kinds = words(&["tcp:127.0.0.1:81", "tcp:0.0.0.0:80", "tcp-v6only:[::]:91", "udp:[::1]:98", "udp:0.0.0.0:82"]);
+    let kinds = words(&[
+        "tcp:127.0.0.1:81",
+        "tcp:0.0.0.0:80",
+        "tcp-v6only:[::]:91",
+        "tcp-dual:[::]:92",
+        "tcp%lo:127.0.0.53:53",
+        "udp:[::1]:98",
+        "udp:0.0.0.0:82",
+    ]);
     let (listening, theirs) = there.run(|| (Listening::start(Path::new(LISTEN), &kinds).unwrap(), ss())).unwrap();
     let namespace = std::fs::metadata(format!("/proc/{}/ns/net", listening.pid())).unwrap().ino();
     let sockets = here.run(observed).unwrap();
     assert_eq!(own(&sockets).count(), 0);
     let mut found = 0;
     for listener in sockets.listeners.iter().filter(|listener| listener.namespace == Some(namespace)) {
-        // The table does not tell these: unknown, not guessed.
-        assert_eq!((listener.v6only, listener.device.as_ref()), (None, None));
+        assert_eq!(listener.v6only, listener.address.is_ipv6().then_some(listener.port != 92), "{listener:?}");
         assert!(theirs.contains(&as_ss(listener)), "{listener:?} is not among {theirs:?}");
         found += 1;
     }

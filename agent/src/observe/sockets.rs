@@ -232,4 +232,22 @@ mod tests {
         assert_eq!(owners[0].executable, Fact::Known(std::env::current_exe().unwrap()));
         assert_eq!((hit.namespace, hit.device.as_deref()), (None, None));
     }
+
+    #[test]
+    fn where_a_namespace_cannot_be_entered_its_tables_tell() {
+        let (tcp, udp) = (TcpListener::bind("127.0.0.1:0").unwrap(), std::net::UdpSocket::bind("[::1]:0").unwrap());
+        let processes = Processes::list().unwrap();
+        let found = tables(&processes, OWN, Some(7)).unwrap();
+        for (protocol, address) in
+            [(Protocol::Tcp, tcp.local_addr().unwrap()), (Protocol::Udp, udp.local_addr().unwrap())]
+        {
+            let is = |l: &&Listener| (l.protocol, l.address, l.port) == (protocol, address.ip(), address.port());
+            let hit = found.iter().find(is).unwrap();
+            assert!(hit.inode > 0 && hit.namespace == Some(7), "{hit:?}");
+        }
+        assert!(
+            entered(&processes, i32::try_from(std::process::id()).unwrap(), 7).is_none(),
+            "another namespace's number"
+        );
+    }
 }
