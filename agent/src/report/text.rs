@@ -1,5 +1,7 @@
 //! The report for people: the verdict first at a terminal; last, short and without colour anywhere else.
 
+use std::collections::HashMap;
+
 use hostward_checks::check::{Lang, Severity};
 
 use super::{Report, edits, message, reason};
@@ -138,7 +140,42 @@ fn finding_blocks(judged: &[Judged], layout: Layout<'_>) -> Vec<String> {
         judged.iter().flat_map(|one| one.findings.iter().map(move |finding| (one, finding))).collect();
     found.retain(|(_, finding)| finding.waived.is_none());
     found.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.severity));
-    found.into_iter().map(|(one, finding)| finding_block(one, finding, layout)).collect()
+    // What rests on the same lines and is mended by the same step is told once, with everybody whom it concerns.
+    let mut groups: Vec<(&Judged, &JudgedFinding, Vec<&str>)> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
+    for (one, judged) in found {
+        let finding = &judged.finding;
+        let key = (!finding.evidence.is_empty() && !finding.fix.is_empty()).then(|| {
+            let said = (one.check.id, finding.message, judged.severity);
+            format!("{said:?} {:?} {:?}", finding.evidence, finding.fix)
+        });
+        match key.as_ref().and_then(|key| known.get(key)).and_then(|at| groups.get_mut(*at)) {
+            Some((_, _, others)) => others.push(&finding.subject),
+            None => {
+                known.extend(key.map(|key| (key, groups.len())));
+                groups.push((one, judged, Vec::new()));
+            }
+        }
+    }
+    groups
+        .iter()
+        .map(|(one, finding, others)| finding_block(one, finding, layout) + &alike(others, layout.lang))
+        .collect()
+}
+
+/// Whom else a finding concerns.
+fn alike(others: &[&str], lang: Lang) -> String {
+    const NAMED: usize = 10;
+    if others.is_empty() {
+        return String::new();
+    }
+    let named: Vec<String> = others.iter().take(NAMED).map(|subject| brief(subject, 60)).collect();
+    let (count, named) = (others.len(), named.join(", "));
+    let more = if count > NAMED { ", …" } else { "" };
+    match lang {
+        Lang::En => format!("         and {count} more alike: {named}{more}\n"),
+        Lang::Zh => format!("         另有 {count} 项相同：{named}{more}\n"),
+    }
 }
 
 fn finding_block(one: &Judged, finding: &JudgedFinding, layout: Layout<'_>) -> String {
@@ -205,4 +242,39 @@ fn waived_block(judged: &[Judged], layout: Layout<'_>) -> Vec<String> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use hostward_checks::catalogue;
+    use hostward_checks::check::{Finding, Verdict};
+    use hostward_checks::edit::Edit;
+    use hostward_checks::policy::Policy;
+
+    use super::*;
+    use crate::judge::{self, Rules};
+
+    #[test]
+    fn what_one_step_mends_is_told_once() {
+        let check = catalogue::ALL.iter().copied().find(|check| check.id == "sshd.forwarding").unwrap();
+        let message = check.messages.first().unwrap().id;
+        let finding = |subject: &str, line: u32| {
+            Finding::new(Severity::Low, subject, message)
+                .seen("/etc/ssh/sshd_config", Some(line), "X11Forwarding yes".to_owned())
+                .fixed_by(Edit::StopUnit { unit: "x.service".into() })
+        };
+        let mut found: Vec<Finding> = (0..14).map(|n| finding(&format!("account:u{n}"), 90)).collect();
+        found.push(finding("account:other", 91));
+        let policy = Policy::builtin(hostward_checks::check::Profile::Enhanced);
+        let rules = Rules { policy: &policy, now: 0, baseline: None };
+        let judged = [judge::judge(check, Verdict::Fail(found, Vec::new()), &rules)];
+        let layout = Layout { lang: Lang::En, colour: false, terminal: true, full_report: None };
+        let blocks = finding_blocks(&judged, layout);
+        assert_eq!(blocks.len(), 2);
+        assert_eq!(
+            blocks[0].lines().last().unwrap().trim(),
+            "and 13 more alike: account:u1, account:u2, account:u3, account:u4, account:u5, account:u6, account:u7, account:u8, account:u9, account:u10, …"
+        );
+        assert!(blocks[1].contains("sshd_config:91") && !blocks[1].contains("alike"));
+    }
 }
