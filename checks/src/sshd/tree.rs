@@ -47,8 +47,9 @@ pub struct Configuration {
     global: Result<Options, Refusal>,
     /// The same as settings: what holds for a connection that no Match block tells apart.
     settled: Result<Effective, Refusal>,
-    /// Whether any file holds a Match line.
-    matches: bool,
+    /// Whether the second pass, over the Match blocks, can come to anything: a file holds a Match line, or an included one an
+    /// Include, which only that pass may find to be without end.
+    second_pass: bool,
 }
 
 /// A line without effect.
@@ -156,8 +157,8 @@ impl Configuration {
         let global = first_pass(&build, &around, &mut loader, &command_line, &file, &main);
         let (includes, files) = (loader.tree, loader.files);
         let settled = global.clone().and_then(|options| settle(&build, &file, &options));
-        let mut out = Self { build, file, files, main, includes, around, global, settled, matches: false };
-        out.matches = !out.lines_with(&["match"]).is_empty();
+        let mut out = Self { build, file, files, main, includes, around, global, settled, second_pass: false };
+        out.second_pass = out.has_match() || out.included().any(|lines| words_of(lines, &["include"]).next().is_some());
         out
     }
 
@@ -191,11 +192,11 @@ impl Configuration {
     }
 
     fn has_match(&self) -> bool {
-        !self.criteria().is_empty()
+        !self.lines_with(&["match"]).is_empty()
     }
 
     fn resolve(&self, subject: Option<&Subject>) -> Result<Effective, Refusal> {
-        let Some(subject) = subject.filter(|_| self.matches) else { return self.settled.clone() };
+        let Some(subject) = subject.filter(|_| self.second_pass) else { return self.settled.clone() };
         let mut options = self.global.clone()?;
         let main = self.main.as_ref().map_err(|why| Refusal::bare(&self.file, why))?.clone();
         let mut tree = self.includes.clone();
@@ -251,23 +252,27 @@ impl Configuration {
     }
 
     fn lines_with(&self, keywords: &[&str]) -> Vec<(String, String)> {
-        let main = self.main.iter();
-        let included = self.includes.includes.values().flatten().filter_map(|(_, loaded)| match loaded {
+        self.main.iter().chain(self.included()).flat_map(|lines| words_of(lines, keywords)).collect()
+    }
+
+    /// The included files that could be read.
+    fn included(&self) -> impl Iterator<Item = &Arc<Lines>> {
+        self.includes.includes.values().flatten().filter_map(|(_, loaded)| match loaded {
             Loaded::Lines(lines) => Some(lines),
             Loaded::Failed(_) => None,
-        });
-        let mut out = Vec::new();
-        for line in main.chain(included).flat_map(|lines| &lines.lines) {
-            let mut rest = Some(line.clone());
-            let Some(word) = super::lexer::strdelim(&mut rest, true) else { continue };
-            let word = String::from_utf8_lossy(&word).to_ascii_lowercase();
-            if keywords.contains(&word.as_str()) {
-                let text = String::from_utf8_lossy(&rest.unwrap_or_default()).into_owned();
-                out.push((word, text));
-            }
-        }
-        out
+        })
     }
+}
+
+/// The lines with one of these keywords: the keyword in lower case, and the rest.
+fn words_of<'a>(lines: &'a Lines, keywords: &'a [&str]) -> impl Iterator<Item = (String, String)> + 'a {
+    lines.lines.iter().filter_map(move |line| {
+        let mut rest = Some(line.clone());
+        let word = super::lexer::strdelim(&mut rest, true)?;
+        let word = String::from_utf8_lossy(&word).to_ascii_lowercase();
+        let text = || String::from_utf8_lossy(&rest.unwrap_or_default()).into_owned();
+        keywords.contains(&word.as_str()).then(|| (word, text()))
+    })
 }
 
 fn complete(subject: &Subject) -> bool {
