@@ -120,10 +120,10 @@ const TRAPS: &[Trap] = &[
         noticed_by: "",
     },
     Trap {
-        name: "5,000 accounts",
+        name: "10,000 accounts",
         set: |image| {
             let lines: Vec<String> =
-                (0..5_000).map(|n| format!("u{n}:x:{}:100::/home/u{n}:/bin/sh", 10_000 + n)).collect();
+                (0..10_000).map(|n| format!("u{n}:x:{}:100::/home/u{n}:/bin/sh", 10_000 + n)).collect();
             append(image, "/etc/passwd", lines.join("\n"));
         },
         noticed_by: "",
