@@ -12,6 +12,7 @@ pub mod netns;
 pub mod results;
 pub mod rng;
 pub mod scan;
+pub mod silent;
 pub mod ssh;
 pub mod sshd_gen;
 pub mod sshd_oracle;

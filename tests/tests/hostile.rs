@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use hostward_tests::scan::{self, Scan};
+use hostward_tests::silent::Silent;
 use hostward_tests::suite::{Overlay, Suite};
 use hostward_tests::{binary, results};
 
@@ -303,4 +304,60 @@ fn without_rights_it_says_so() {
     assert!(unknown.iter().any(|(id, _)| id.starts_with("accounts.")), "shadow is unreadable: {:?}", scan.verdicts());
     assert!(unknown.iter().any(|(id, _)| id.starts_with("keys.")), "root's keys are unreadable: {:?}", scan.verdicts());
     assert_ne!(scan.code, 0);
+}
+
+/// Homes on file systems that wait for a server, which never answers: a scan of the image and one of the live system, seen
+/// from inside, end, say so, and have asked nothing.
+#[test]
+fn homes_behind_a_server_that_never_answers_are_not_entered() {
+    let suite = Suite::find("bookworm").unwrap();
+    let image = suite.overlay().unwrap();
+    for (name, home) in [("fused", "/home/fused"), ("auto", "/home/auto/bob"), ("linked", "/home/linked")] {
+        append(&image, "/etc/passwd", format!("{name}:x:5000:5000::{home}:/bin/sh"));
+    }
+    for directory in ["/home/fused", "/home/auto"] {
+        fs::create_dir(image.path(directory)).unwrap();
+    }
+    link(&image.path("/home/linked"), "fused/below");
+    assert!(Command::new("cp").arg(binary().unwrap()).arg(image.path("/usr/bin/hostward")).status().unwrap().success());
+    let mounts =
+        [Silent::fuse(&image.path("/home/fused")).unwrap(), Silent::automount(&image.path("/home/auto")).unwrap()];
+
+    let mut live = image.command("timeout");
+    live.args(["-k", "1", "120", "hostward", "scan"]);
+    let mut took = Vec::new();
+    for command in [scan::offline(image.root()).unwrap(), live] {
+        let scan = scan::json(command).unwrap();
+        let unknown = scan.unknown();
+        let said = |home: &str, kind: &str| {
+            let why = format!("{home}/.ssh/authorized_keys: on a {kind} file system");
+            unknown.iter().any(|(id, reason)| id.starts_with("keys.") && reason.contains(&why))
+        };
+        for (home, kind) in [("/home/fused", "fuse"), ("/home/auto/bob", "autofs"), ("/home/linked", "fuse")] {
+            assert!(said(home, kind), "{home}: {unknown:?}");
+        }
+        for mount in &mounts {
+            assert!(!mount.entered().unwrap(), "somebody looked inside {mount:?}");
+        }
+        took.push(scan.took.as_millis());
+    }
+
+    // They do hang whoever looks.
+    for (mount, path) in mounts.iter().zip(["/home/fused", "/home/auto/bob"]) {
+        let mut curious = Command::new("stat").arg(image.path(path)).stdout(Stdio::null()).spawn().unwrap();
+        let asked = (0..600).any(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            mount.entered().unwrap()
+        });
+        std::thread::sleep(Duration::from_millis(200));
+        let hangs = curious.try_wait().unwrap().is_none();
+        curious.kill().unwrap();
+        curious.wait().unwrap();
+        assert!(asked && hangs, "{path} holds nobody up: {mount:?}");
+    }
+    results::tested(
+        "hostile mounts",
+        suite.name(),
+        format!("FUSE and autofs homes, offline {} ms, live {} ms", took[0], took[1]),
+    );
 }

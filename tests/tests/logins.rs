@@ -82,6 +82,13 @@ impl Field {
             script.push_str(&format!("KEY='{line}'\n{make}\n"));
             keys.insert(name, (file, line));
         }
+        // Where AuthorizedKeysFile points to in some configurations.
+        let (_, line) = &keys["plain"];
+        script.push_str(&format!(
+            "mkdir -p /etc/ssh/keys; printf '%s\\n' 'command=\"exit 5\" {line}' '{line}' >/etc/ssh/keys/plain\n\
+             cp ~two/.ssh/authorized_keys /etc/ssh/keys/two; chmod 644 /etc/ssh/keys/*\n\
+             cp /root/.ssh/authorized_keys /etc/ssh/keys/root; chmod 600 /etc/ssh/keys/root\n"
+        ));
         script.push_str("groupadd -f staff2; usermod -aG staff2 plain; usermod -aG staff2 two\n");
         script.push_str("mkdir -p /etc/systemd/system/ssh.service.d; printf '[Unit]\\nStartLimitIntervalSec=0\\n' >/etc/systemd/system/ssh.service.d/t.conf; systemctl daemon-reload\n");
         host.shell(&script).unwrap();
@@ -251,7 +258,7 @@ fn generate(rng: &mut Rng, version: (u32, u32)) -> String {
         "AllowUsers !plain *",
         "DenyUsers root@203.0.113.*",
     ];
-    if rng.chance(30) {
+    if rng.chance(20) {
         out.push_str(rng.pick(&lists));
         out.push('\n');
     }
@@ -260,6 +267,14 @@ fn generate(rng: &mut Rng, version: (u32, u32)) -> String {
     }
     if rng.chance(15) && version >= (9, 1) {
         out.push_str("RequiredRSASize 2048\n");
+    }
+    let files = ["none", "/etc/ssh/keys/%u .ssh/authorized_keys", "%h/.ssh/authorized_keys", "/etc/ssh/keys/%u"];
+    if rng.chance(15) {
+        out.push_str(&format!("AuthorizedKeysFile {}\n", rng.pick(&files)));
+    }
+    if rng.chance(8) {
+        let word = if version >= (8, 5) { "PubkeyAcceptedAlgorithms" } else { "PubkeyAcceptedKeyTypes" };
+        out.push_str(&format!("{word} {}\n", rng.pick(&["-ssh-ed25519*", "rsa-sha2-512,ssh-ed25519", "-rsa*"])));
     }
     let steps = [
         "publickey,password",
@@ -315,6 +330,23 @@ fn generate(rng: &mut Rng, version: (u32, u32)) -> String {
     out
 }
 
+/// Shell lines for what sshd and PAM find beside the configuration: revoked keys, PAM's word on empty passwords, nologin.
+fn surroundings(rng: &mut Rng) -> String {
+    let revoked = [
+        "",
+        "; : >/etc/ssh/revoked",
+        "; cp ~plain/.ssh/authorized_keys /etc/ssh/revoked",
+        "; mkdir /etc/ssh/revoked",
+        "; ssh-keygen -q -k -f /etc/ssh/revoked ~two/.ssh/authorized_keys ~matched/.ssh/authorized_keys",
+    ];
+    let unix = if rng.chance(80) { " nullok nodelay" } else { " nodelay" };
+    let nologin = if rng.chance(8) { "touch" } else { "rm -f" };
+    format!(
+        "rm -rf /etc/ssh/revoked{}\nsed -i 's/pam_unix.so.*/pam_unix.so{unix}/' /etc/pam.d/common-auth\n{nologin} /etc/nologin\n",
+        rng.pick(&revoked)
+    )
+}
+
 /// What a kind of account may be tried with.
 fn tries(field: &Field, user: &'static str, rng: &mut Rng) -> With {
     let (key, _) = &field.keys[user];
@@ -334,13 +366,7 @@ fn random_logins(suite: &Suite, wanted: usize, seed: u64) -> (usize, usize, Vec<
     let (mut done, mut inside, mut configs, mut differ) = (0, 0, 0, Vec::new());
     while done < wanted {
         let config = generate(&mut rng, field.version);
-        let revoked = [
-            "rm -rf /etc/ssh/revoked",
-            "rm -rf /etc/ssh/revoked; : >/etc/ssh/revoked",
-            "rm -rf /etc/ssh/revoked; cp ~plain/.ssh/authorized_keys /etc/ssh/revoked",
-            "rm -rf /etc/ssh/revoked; mkdir /etc/ssh/revoked",
-        ];
-        field.host.shell(rng.pick(&revoked)).unwrap();
+        field.host.shell(&surroundings(&mut rng)).unwrap();
         if !field.configure(&config) {
             continue;
         }
@@ -370,7 +396,7 @@ fn every_login_is_predicted() {
     let suites = ["bullseye", "bookworm", "trixie", "sid"].map(|name| Suite::find(name).unwrap());
     let wanted = Tier::current().pick(75, 750);
     std::thread::scope(|scope| {
-        for suite in &suites {
+        for (suite, seed) in suites.iter().zip(seed..) {
             scope.spawn(move || {
                 let (done, inside, differ) = random_logins(suite, wanted, seed);
                 assert!(differ.is_empty(), "{} of {done} differ (seed {seed}):\n{}", differ.len(), differ.join("\n\n"));
