@@ -57,9 +57,9 @@ impl Root {
         let id = |stat: &nix::sys::stat::FileStat| (stat.st_dev, stat.st_ino);
         let same = nix::sys::stat::stat(&real)
             .is_ok_and(|named| nix::sys::stat::fstat(&top).is_ok_and(|opened| id(&named) == id(&opened)));
-        let path = if same { real } else { path.to_path_buf() };
-        let foreign = ForeignMounts::below(&path);
-        Ok(Self { top, path, foreign })
+        let opened = if same { real } else { path.to_path_buf() };
+        let foreign = ForeignMounts::below(&opened, path);
+        Ok(Self { top, path: opened, foreign })
     }
 
     /// Whether this is the running system.

@@ -42,8 +42,9 @@ pub fn json(mut command: Command) -> Result<Scan> {
     let took = from.elapsed();
     let code = verdict_code(&output)?;
     assert_printable(&output)?;
-    let report: Value = serde_json::from_slice(&output.stdout)
-        .with_context(|| format!("not JSON: {}", String::from_utf8_lossy(&output.stdout)))?;
+    let report: Value = serde_json::from_slice(&output.stdout).with_context(|| {
+        format!("not JSON: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    })?;
     let summary = report.get("summary").and_then(|summary| summary.get("verdict")).and_then(Value::as_str);
     ensure!(report.get("schema").is_some_and(|schema| schema == "hostward.report/1"), "the schema of {report}");
     let agree = matches!((summary, code), (Some("pass"), 0) | (Some("fail"), 1) | (Some("undecided"), 2));

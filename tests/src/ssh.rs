@@ -1,11 +1,16 @@
 //! Real logins with the real client, and what each of them was granted.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::host::{Host, INSTANCE};
@@ -23,7 +28,8 @@ pub const QUICK_SSHD: &str = "MaxStartups 400:30:800\nLoginGraceTime 20\nMaxAuth
 pub enum With {
     /// A private key file.
     Key(PathBuf),
-    /// The `password` method.
+    /// The `password` method. The empty password is given as the second answer, after a wrong one: an empty first answer sshd
+    /// takes for the method `none` (`mm_answer_authpassword`), which AuthenticationMethods does not name.
     Password(String),
     /// The `keyboard-interactive` method, every prompt answered with the password.
     Interactive(String),
@@ -31,6 +37,10 @@ pub enum With {
     KeyThenPassword(PathBuf, String),
     /// A key, then the password by keyboard-interactive.
     KeyThenInteractive(PathBuf, String),
+    /// The other way round: sshd takes the steps of a list in its order only, and no key twice.
+    PasswordThenKey(PathBuf, String),
+    /// The same by keyboard-interactive.
+    InteractiveThenKey(PathBuf, String),
 }
 
 /// One login attempt's end.
@@ -79,7 +89,7 @@ impl Client {
     pub fn at(network: &Netns, target: &str, port: u16) -> Result<Self> {
         let directory = run_directory("client")?;
         let answer = directory.path().join("answer");
-        write(&answer, b"#!/bin/sh\nprintf '%s\\n' \"$HOSTWARD_TEST_PASSWORD\"\n", 0o755)?;
+        write(&answer, ANSWER, 0o755)?;
         Ok(Self { network: network.try_clone()?, target: target.to_owned(), port, directory })
     }
 
@@ -137,6 +147,34 @@ impl Client {
         Ok(outcome)
     }
 
+    /// Whether sshd connects onwards to a Unix socket: that of the message bus, which answers everybody.
+    ///
+    /// # Errors
+    /// The client cannot be run.
+    pub fn reaches_the_bus(&self, user: &str, source: &str, with: &With) -> Result<bool> {
+        let socket = self.directory.path().join("bus");
+        let _ = fs::remove_file(&socket);
+        let mut command = self.command(user, source, with);
+        command.arg("-N").arg("-L").arg(format!("{}:/run/dbus/system_bus_socket", socket.display())).arg(&self.target);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut ssh = self.network.run(|| command.spawn())?.context("failed to run ssh")?;
+        // It listens once it is let in.
+        let from = Instant::now();
+        while !socket.exists() && from.elapsed() < Duration::from_secs(10) && ssh.try_wait()?.is_none() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let answer = UnixStream::connect(&socket).and_then(|mut bus| {
+            bus.set_read_timeout(Some(Duration::from_secs(10)))?;
+            bus.write_all(b"\0AUTH\r\n")?;
+            let mut answer = [0; 8];
+            bus.read_exact(&mut answer).map(|()| answer)
+        });
+        // `timeout` passes it on to ssh.
+        kill(Pid::from_raw(ssh.id().try_into()?), Signal::SIGTERM)?;
+        ssh.wait()?;
+        Ok(answer.is_ok_and(|answer| &answer == b"REJECTED"))
+    }
+
     /// `ssh` up to, without, the target, verbose, answering prompts by itself.
     fn command(&self, user: &str, source: &str, with: &With) -> Command {
         let mut command = Command::new("timeout");
@@ -162,7 +200,6 @@ impl Client {
             "GlobalKnownHostsFile=/dev/null",
             "IdentitiesOnly=yes",
             "IdentityAgent=none",
-            "NumberOfPasswordPrompts=1",
             "ConnectTimeout=10",
             "ControlMaster=no",
             // Old hosts refuse RSA keys of 1,024 bits by themselves or not; the client must offer them.
@@ -171,16 +208,21 @@ impl Client {
             command.args(["-o", option]);
         }
         let (methods, key, password) = match with {
-            With::Key(key) => ("publickey", Some(key.as_path()), None),
+            With::Key(key) => ("publickey", Some(key), None),
             With::Password(password) => ("password", None, Some(password)),
             With::Interactive(password) => ("keyboard-interactive", None, Some(password)),
-            With::KeyThenPassword(key, password) => ("publickey,password", Some(key.as_path()), Some(password)),
-            With::KeyThenInteractive(key, password) => {
-                ("publickey,keyboard-interactive", Some(key.as_path()), Some(password))
-            }
+            With::KeyThenPassword(key, password) => ("publickey,password", Some(key), Some(password)),
+            With::KeyThenInteractive(key, password) => ("publickey,keyboard-interactive", Some(key), Some(password)),
+            With::PasswordThenKey(key, password) => ("password,publickey", Some(key), Some(password)),
+            With::InteractiveThenKey(key, password) => ("keyboard-interactive,publickey", Some(key), Some(password)),
         };
+        let wrong_first = password.is_some_and(String::is_empty) && methods.contains("password");
+        command.args(["-o", &format!("NumberOfPasswordPrompts={}", if wrong_first { 2 } else { 1 })]);
+        let asked = self.directory.path().join("asked");
+        let _ = fs::remove_file(&asked);
+        command.env("HOSTWARD_TEST_WRONG_FIRST", if wrong_first { asked.as_os_str() } else { OsStr::new("") });
         command.args(["-o", &format!("PreferredAuthentications={methods}")]);
-        command.arg("-i").arg(key.unwrap_or(Path::new("/dev/null")));
+        command.arg("-i").arg(key.map_or(Path::new("/dev/null"), PathBuf::as_path));
         command.env("SSH_ASKPASS", self.directory.path().join("answer")).env("SSH_ASKPASS_REQUIRE", "force");
         command.env("HOSTWARD_TEST_PASSWORD", password.map_or("", String::as_str));
         command.env("LC_ALL", "C").env_remove("SSH_AUTH_SOCK");
@@ -188,13 +230,23 @@ impl Client {
     }
 }
 
+/// What ssh asks for the password: it answers from its environment, the first time wrongly where it is told to.
+const ANSWER: &[u8] = br#"#!/bin/sh
+if [ -n "$HOSTWARD_TEST_WRONG_FIRST" ] && [ ! -e "$HOSTWARD_TEST_WRONG_FIRST" ]; then
+  : >"$HOSTWARD_TEST_WRONG_FIRST"
+  echo wrong
+else
+  printf '%s\n' "$HOSTWARD_TEST_PASSWORD"
+fi
+"#;
+
 /// The methods that were taken: those with partial success, then the last one.
 fn accepted_methods(log: &str, with: &With) -> Vec<String> {
     let mut accepted = Vec::new();
     if log.contains("partial success") {
         accepted.push(match with {
-            With::Password(_) => "password".to_owned(),
-            With::Interactive(_) => "keyboard-interactive".to_owned(),
+            With::Password(_) | With::PasswordThenKey(..) => "password".to_owned(),
+            With::Interactive(_) | With::InteractiveThenKey(..) => "keyboard-interactive".to_owned(),
             With::Key(_) | With::KeyThenPassword(..) | With::KeyThenInteractive(..) => "publickey".to_owned(),
         });
     }

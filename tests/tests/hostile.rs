@@ -306,8 +306,8 @@ fn without_rights_it_says_so() {
     assert_ne!(scan.code, 0);
 }
 
-/// Homes on file systems that wait for a server, which never answers: a scan of the image and one of the live system, seen
-/// from inside, end, say so, and have asked nothing.
+/// Homes on file systems that wait for a server, which never answers: a scan of the image, one of the live system from inside,
+/// and one through `/proc/PID/root` from where the mounts are not, end, say so, and have asked nothing.
 #[test]
 fn homes_behind_a_server_that_never_answers_are_not_entered() {
     let suite = Suite::find("bookworm").unwrap();
@@ -325,8 +325,16 @@ fn homes_behind_a_server_that_never_answers_are_not_entered() {
 
     let mut live = image.command("timeout");
     live.args(["-k", "1", "120", "hostward", "scan"]);
+    // Without our output, which somebody waits to see the end of.
+    let mut there = Command::new("sleep").arg("300").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let root = format!("/proc/{}/root{}", there.id(), image.root().display());
+    let plain = scan::offline(Path::new(&root)).unwrap();
+    // The mounts belong to this thread; the process began without them.
+    let mut elsewhere = Command::new("nsenter");
+    elsewhere.arg(format!("--mount=/proc/{}/ns/mnt", std::process::id())).arg("--");
+    elsewhere.arg(plain.get_program()).args(plain.get_args());
     let mut took = Vec::new();
-    for command in [scan::offline(image.root()).unwrap(), live] {
+    for command in [scan::offline(image.root()).unwrap(), live, elsewhere] {
         let scan = scan::json(command).unwrap();
         let unknown = scan.unknown();
         let said = |home: &str, kind: &str| {
@@ -341,6 +349,9 @@ fn homes_behind_a_server_that_never_answers_are_not_entered() {
         }
         took.push(scan.took.as_millis());
     }
+
+    there.kill().unwrap();
+    there.wait().unwrap();
 
     // They do hang whoever looks.
     for (mount, path) in mounts.iter().zip(["/home/fused", "/home/auto/bob"]) {
@@ -358,6 +369,6 @@ fn homes_behind_a_server_that_never_answers_are_not_entered() {
     results::tested(
         "hostile mounts",
         suite.name(),
-        format!("FUSE and autofs homes, offline {} ms, live {} ms", took[0], took[1]),
+        format!("FUSE and autofs homes, offline, live, elsewhere {took:?} ms"),
     );
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use hostward::survey::{Survey, Wanted, survey};
-use hostward_checks::access::{Access, Grant, Method, SourceAccess};
+use hostward_checks::access::{Access, Grant, Method, SourceAccess, Way};
 use hostward_tests::host::{Host, PRIVATE_CLIENT, PUBLIC_CLIENT};
 use hostward_tests::results;
 use hostward_tests::rng::Rng;
@@ -129,7 +129,9 @@ impl Field {
     ) -> Result<Outcome, String> {
         let predicted = predict(survey, user, source);
         let print = self.keys.get(user).map(|(_, line)| fingerprint(line)).unwrap_or_default();
-        let grants = expected(&predicted, with, &print);
+        let way = expected(&predicted, with, &print);
+        let grants = way.map(|way| way.grants);
+        let with = &in_order(with, way);
         let says = |real: &Outcome, signs: &[&str]| signs.iter().any(|sign| real.log.contains(sign));
         let mut real = self.client.login(user, source, with).unwrap();
         for _ in 0..5 {
@@ -206,7 +208,7 @@ fn fingerprint(line: &str) -> String {
 }
 
 /// What the client gets by what it holds, going by the predicted ways; None: it stays out.
-fn expected(source: &SourceAccess, with: &With, key: &str) -> Option<Grant> {
+fn expected<'s>(source: &'s SourceAccess, with: &With, key: &str) -> Option<&'s Way> {
     // The client first asks for nothing at all, then tries a key, then a password.
     let mut held: Vec<Vec<Method>> = vec![vec![Method::None]];
     let (k, p, i) = (Method::Publickey, Method::Password, Method::KeyboardInteractive);
@@ -216,13 +218,24 @@ fn expected(source: &SourceAccess, with: &With, key: &str) -> Option<Grant> {
         With::Interactive(_) => vec![vec![i]],
         With::KeyThenPassword(..) => vec![vec![k], vec![k, p], vec![p], vec![p, k]],
         With::KeyThenInteractive(..) => vec![vec![k], vec![k, i], vec![i], vec![i, k]],
+        With::PasswordThenKey(..) => vec![vec![p], vec![p, k], vec![k], vec![k, p]],
+        With::InteractiveThenKey(..) => vec![vec![i], vec![i, k], vec![k], vec![k, i]],
     });
     held.iter().find_map(|methods| {
-        let fits = |way: &&hostward_checks::access::Way| {
-            way.methods == *methods && (!methods.contains(&k) || way.keys.iter().any(|its| its == key))
-        };
-        source.ways.iter().find(fits).map(|way| way.grants)
+        let fits =
+            |way: &&Way| way.methods == *methods && (!methods.contains(&k) || way.keys.iter().any(|its| its == key));
+        source.ways.iter().find(fits)
     })
+}
+
+/// The same things held out in the order in which the predicted way wants them.
+fn in_order(with: &With, way: Option<&Way>) -> With {
+    let key_last = way.is_some_and(|way| way.methods.len() > 1 && way.methods.last() == Some(&Method::Publickey));
+    match with {
+        With::KeyThenPassword(key, password) if key_last => With::PasswordThenKey(key.clone(), password.clone()),
+        With::KeyThenInteractive(key, password) if key_last => With::InteractiveThenKey(key.clone(), password.clone()),
+        _ => with.clone(),
+    }
 }
 
 /// A configuration made of words that bear on logins.
@@ -534,6 +547,28 @@ fn openssh_20_authentication_methods() {
     });
 }
 
+/// Of lists that hold at the same time each is walked in its own order, and no key counts twice.
+#[test]
+fn openssh_20_lists_are_walked_in_their_order() {
+    on(&["bullseye", "bookworm"], |field| {
+        field.expect(
+            "UsePAM yes\nChallengeResponseAuthentication yes\n\
+             AuthenticationMethods keyboard-interactive,publickey publickey,password\n",
+            &[
+                ("two", PRIV, both, SHELL),
+                (
+                    "two",
+                    PRIV,
+                    |field, user| With::KeyThenInteractive(field.keys[user].0.clone(), PASSWORD.to_owned()),
+                    SHELL,
+                ),
+                ("two", PRIV, key, None),
+                ("two", PRIV, interactive, None),
+            ],
+        );
+    });
+}
+
 #[test]
 fn openssh_21_empty_passwords() {
     on(&["bookworm"], |field| {
@@ -544,6 +579,13 @@ fn openssh_21_empty_passwords() {
             "UsePAM yes\nPermitEmptyPasswords yes\nPasswordAuthentication no\n",
             &[("empty", PRIV, password, None)],
         );
+        // With a list that does not name the method none it has to come by password: as the second answer.
+        for pam in ["yes", "no"] {
+            field.expect(
+                &format!("UsePAM {pam}\nPermitEmptyPasswords yes\nAuthenticationMethods password publickey\n"),
+                &[("empty", PRIV, password, SHELL), ("plain", PRIV, password, SHELL)],
+            );
+        }
         field.host.shell("sed -i 's/ nullok//' /etc/pam.d/common-auth").unwrap();
         field.expect(
             "UsePAM yes\nPermitEmptyPasswords yes\n",
@@ -664,6 +706,15 @@ fn openssh_23_shells_and_sessions() {
             ],
         );
         field.expect("UsePAM yes\nDisableForwarding yes\n", &[("nologin", PRIV, key, NOTHING)]);
+        // Unix sockets go the way of TCP: AllowTcpForwarding no closes them, whatever their own setting says.
+        let bus = || field.client.reaches_the_bus("nologin", PRIV, &key(field, "nologin")).unwrap();
+        for (tcp, streams, grant, reached) in
+            [("yes", "yes", FORWARD, true), ("yes", "no", FORWARD, false), ("no", "yes", NOTHING, false)]
+        {
+            let config = format!("UsePAM yes\nAllowTcpForwarding {tcp}\nAllowStreamLocalForwarding {streams}\n");
+            field.expect(&config, &[("nologin", PRIV, key, grant)]);
+            assert_eq!(bus(), reached, "{config}");
+        }
         field.expect("UsePAM yes\nMaxSessions 0\n", &[("plain", PRIV, key, FORWARD)]);
         field.expect("UsePAM yes\nMaxSessions 0\nDisableForwarding yes\n", &[("plain", PRIV, key, NOTHING)]);
         field.host.shell("sed -i '/hash/!s/$//' /etc/shells; sed -i '/sh$/d' /etc/shells").unwrap();

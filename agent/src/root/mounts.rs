@@ -10,8 +10,9 @@ pub struct ForeignMounts(Vec<(PathBuf, String)>);
 
 impl ForeignMounts {
     /// Those below the root directory, as paths in the root. Mounts are read from PID 1's view where it may be
-    /// read, else from our own.
-    pub fn below(root: &Path) -> Self {
+    /// read, else from our own. A root that was asked for as `/proc/PID/root` is seen with that process's mounts, so theirs
+    /// count too.
+    pub fn below(root: &Path, asked: &Path) -> Self {
         // A sandboxed unit has mounts of its own; PID 1's are the host's.
         let of = if root == Path::new("/") {
             ["/proc/1/mountinfo", "/proc/self/mountinfo"]
@@ -19,7 +20,11 @@ impl ForeignMounts {
             ["/proc/self/mountinfo"; 2]
         };
         let bytes = of.iter().find_map(|path| std::fs::read(path).ok()).unwrap_or_default();
-        Self::parse(&bytes, root)
+        let mut found = Self::parse(&bytes, root);
+        if let Some((mountinfo, inside)) = of_process(asked) {
+            found.0.extend(Self::parse(&std::fs::read(mountinfo).unwrap_or_default(), &inside).0);
+        }
+        found
     }
 
     fn parse(mountinfo: &[u8], root: &Path) -> Self {
@@ -49,6 +54,14 @@ impl ForeignMounts {
     pub fn list(&self) -> &[(PathBuf, String)] {
         &self.0
     }
+}
+
+/// The mountinfo of the process and the directory as that process sees it, where a path is below `/proc/PID/root`.
+fn of_process(path: &Path) -> Option<(PathBuf, PathBuf)> {
+    let mut parts = path.strip_prefix("/proc").ok()?.iter();
+    let process = parts.next().filter(|part| part.as_encoded_bytes().iter().all(u8::is_ascii_digit))?;
+    let inside = (parts.next()? == "root").then(|| Path::new("/").join(parts.as_path()))?;
+    Some((Path::new("/proc").join(process).join("mountinfo"), inside))
 }
 
 /// Network file systems, FUSE and autofs: a lookup there can wait for somebody who does not answer.
@@ -101,6 +114,17 @@ fn unescape(field: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_root_of_a_process_has_its_mounts() {
+        let of = |path: &str| of_process(Path::new(path));
+        let at = |file: &str, inside: &str| Some((PathBuf::from(file), PathBuf::from(inside)));
+        assert_eq!(of("/proc/12/root"), at("/proc/12/mountinfo", "/"));
+        assert_eq!(of("/proc/12/root/srv/image"), at("/proc/12/mountinfo", "/srv/image"));
+        for other in ["/", "/srv/proc/12/root", "/proc/12", "/proc/self/root", "/proc/12/cwd"] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn network_homes_and_automounts_are_told() {

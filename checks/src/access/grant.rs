@@ -184,6 +184,9 @@ mod tests {
 
     #[test]
     fn grants_of_settings_keys_and_shells() {
+        // Only a Unix socket that sshd listens on slips past both lists, by its own setting.
+        const CLOSED: &[(&str, &str)] =
+            &[("permitopen", "none"), ("permitlisten", "none"), ("allowstreamlocalforwarding", "no")];
         let key = |command: Option<&'static [u8]>, no_forwarding| Some(KeyTerms { command, no_forwarding });
         for (settings, key, shell, want) in [
             (&[][..], None, Shell::Full, Grant::Shell),
@@ -196,8 +199,12 @@ mod tests {
             (&[], key(Some(b"exit 142"), false), Shell::Full, Grant::Forward),
             (&[], key(Some(b"rsync --server ."), true), Shell::Full, Grant::Command),
             (&[("forcecommand", "/bin/report")], None, Shell::None, Grant::Forward),
-            (&[("allowtcpforwarding", "no")], None, Shell::None, Grant::Forward),
-            (&[("allowtcpforwarding", "no"), ("allowstreamlocalforwarding", "no")], None, Shell::None, Grant::Nothing),
+            (&[("allowtcpforwarding", "no")], None, Shell::None, Grant::Nothing),
+            (&[("allowtcpforwarding", "local")], None, Shell::None, Grant::Forward),
+            (&[("allowtcpforwarding", "local"), ("permitopen", "none")], None, Shell::None, Grant::Nothing),
+            (&[("permitopen", "none")], None, Shell::None, Grant::Forward),
+            (&[("permitopen", "none"), ("permitlisten", "none")], None, Shell::None, Grant::Forward),
+            (CLOSED, None, Shell::None, Grant::Nothing),
         ] {
             let effective = effective(settings);
             assert_eq!(

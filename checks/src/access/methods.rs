@@ -100,6 +100,9 @@ fn empty(inputs: &Inputs<'_, '_>) -> Answer {
 }
 
 /// The client knows the password, if there is one that can be right.
+///
+/// An empty one opens `password` only as a second answer where AuthenticationMethods is set: the first answer, when it is
+/// empty, sshd's monitor takes for the method `none` (`mm_answer_authpassword`), which then is in no list. That is a way in.
 fn password(inputs: &Inputs<'_, '_>) -> Answer {
     if let Fact::Known(password) = inputs.user.password()
         && password.field.is_empty()

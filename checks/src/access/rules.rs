@@ -69,9 +69,16 @@ impl<'e> Rules<'e> {
         };
         let closed =
             |keyword: &str| effective.words(keyword).first().is_some_and(|word| word.eq_ignore_ascii_case("none"));
-        let tcp = !effective.text("allowtcpforwarding").eq_ignore_ascii_case("no")
-            && !(closed("permitopen") && (closed("permitlisten") || effective.setting("permitlisten").is_none()));
-        let streams = !effective.text("allowstreamlocalforwarding").eq_ignore_ascii_case("no");
+        let open = |keyword: &str, direction: &str| {
+            let value = effective.text(keyword).to_ascii_lowercase();
+            value == direction || value == "yes" || value == "all"
+        };
+        // Unix sockets hang on the same switch (`do_authenticated`): AllowTcpForwarding no closes them too, and what
+        // PermitOpen shuts it shuts for them. Only a socket that sshd listens on is none of PermitListen's business
+        // (`remote_open_match`).
+        let onwards = open("allowtcpforwarding", "local") && !closed("permitopen");
+        let back = open("allowtcpforwarding", "remote")
+            && (!closed("permitlisten") || open("allowstreamlocalforwarding", "remote"));
         let subsystem = effective.setting("subsystem").map_or(&[][..], |setting| &setting.values);
         let internal = |value: &Value| {
             let mut words = value.words.iter().map(String::as_str);
@@ -97,7 +104,7 @@ impl<'e> Rules<'e> {
             strict_modes: !effective.text("strictmodes").eq_ignore_ascii_case("no"),
             refuse_connection: yes("refuseconnection"),
             lists: lists(effective),
-            forwarding: Forwarding { any: !yes("disableforwarding") && (tcp || streams) },
+            forwarding: Forwarding { any: !yes("disableforwarding") && (onwards || back) },
             sessions: effective.number("maxsessions") != Some(0),
             force_command: set("forcecommand"),
             chroot: set("chrootdirectory"),
