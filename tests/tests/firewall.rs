@@ -4,11 +4,12 @@
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
 use hostward::observe;
-use hostward_checks::observation::firewall::Firewall;
+use hostward_checks::observation::firewall::{Firewall, MetadataUsers};
 use hostward_checks::observation::socket::Protocol;
 use hostward_tests::netns::Netns;
 use hostward_tests::results;
@@ -125,4 +126,63 @@ fn connects(port: u16) -> bool {
         }
         Err(error) => panic!("port {port}: {error}"),
     }
+}
+
+/// Who may send to the metadata service, by rules on what goes out; and whether the answer must be certain.
+const OWNERS: [(&str, bool, &str); 5] = [
+    ("no rules", true, ""),
+    ("root alone", true, "ip daddr 100.100.100.200 meta skuid != 0 reject"),
+    (
+        "named users",
+        true,
+        "ip daddr 100.100.100.0/24 meta skuid { 0, 33, 60000-60010 } counter accept
+         oifname \"lo\" accept
+         ip daddr { 10.0.0.0/8, 100.100.100.200 } drop",
+    ),
+    ("system users", true, "ip daddr 100.100.100.200 tcp dport 80 meta skuid >= 1000 drop"),
+    ("by group", false, "ip daddr 100.100.100.200 meta skgid 33 accept\nip daddr 100.100.100.200 drop"),
+];
+
+#[test]
+fn who_reaches_the_metadata_service_is_who_the_facts_name() {
+    if Command::new("nft").arg("--version").output().is_err() {
+        results::skipped("firewall", "metadata users", "nft is not installed");
+        return;
+    }
+    let mut asked = 0;
+    for (name, certain, rules) in OWNERS {
+        let (host, service) = (Netns::new().unwrap(), Netns::new().unwrap());
+        host.connect("eth0", &service, "eth0").unwrap();
+        host.ip("addr add 100.100.100.1/24 dev eth0").unwrap();
+        service.ip("addr add 100.100.100.200/24 dev eth0").unwrap();
+        let _listener = service.run(|| TcpListener::bind(("100.100.100.200", 80)).unwrap()).unwrap();
+        let rules = if rules.is_empty() {
+            String::new()
+        } else {
+            format!("table inet t {{\nchain o {{\ntype filter hook output priority 0;\n{rules}\n}}\n}}\n")
+        };
+        let users = host
+            .run(|| {
+                let output = Command::new("nft").arg(&rules).output().unwrap();
+                assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+                observed(name).metadata
+            })
+            .unwrap();
+        assert_eq!(users != MetadataUsers::Unknown, certain, "{name}: {users:?}");
+        for uid in [0, 33, 999, 1000, 60_005, 65_534] {
+            let said = match &users {
+                MetadataUsers::Everybody => true,
+                MetadataUsers::Only(only) => only.contains(&uid),
+                MetadataUsers::Unknown => continue,
+            };
+            asked += 1;
+            let tried = host.run(|| {
+                let mut shell = Command::new("timeout");
+                shell.args(["1", "bash", "-c", ": </dev/tcp/100.100.100.200/80"]).uid(uid).current_dir("/");
+                shell.output().unwrap().status.success()
+            });
+            assert_eq!(tried.unwrap(), said, "{name}: uid {uid}");
+        }
+    }
+    results::tested("firewall", "metadata users", format!("{asked} answers, each as packets do"));
 }

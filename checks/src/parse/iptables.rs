@@ -1,7 +1,9 @@
 //! iptables rules, from what `iptables-save` and `ip6tables-save` write.
 
+use std::net::IpAddr;
+
 use super::Defect;
-use super::ruleset::{Action, Family, Hook, Range, Rule, Ruleset, Test};
+use super::ruleset::{Action, Family, Hook, Net, Range, Rule, Ruleset, Test};
 use crate::check::bytes_text;
 use crate::observation::socket::Protocol;
 
@@ -22,7 +24,7 @@ pub fn read(bytes: &[u8], family: Family, rules: &mut Ruleset) -> Vec<Defect> {
                     (_, _, None | Some("-")) => None,
                     ("nat", "PREROUTING", _) => Some(Hook::Translation),
                     ("nat", _, _) => None,
-                    (_, "OUTPUT", _) => Some(Hook::Output),
+                    (_, "OUTPUT" | "POSTROUTING", _) => Some(Hook::Output),
                     (_, "INPUT" | "PREROUTING", _) => Some(Hook::Input),
                     _ => None,
                 };
@@ -112,12 +114,20 @@ fn rule(words: &[String]) -> Rule {
                 rule.tests.push(if from.starts_with("127.") || from == "::1/128" { sure(not) } else { Test::Perhaps });
             }
             "-d" | "--destination" => {
-                let to = next().and_then(|to| to.trim_end_matches("/32").trim_end_matches("/128").parse().ok());
-                rule.tests.push(to.filter(|_| !not).map_or(Test::Perhaps, Test::Destination));
+                let to = next().and_then(net);
+                rule.tests.push(to.map_or(Test::Perhaps, |net| Test::Destination(vec![net], not)));
             }
             "--dst-type" => {
                 let local = next() == Some("LOCAL");
-                rule.tests.push(if local { sure(!not) } else { Test::Perhaps });
+                rule.tests.push(if local { Test::ToHost(not) } else { Test::Perhaps });
+            }
+            "-o" | "--out-interface" => {
+                let loopback = next() == Some("lo");
+                rule.tests.push(if loopback { sure(not) } else { Test::Perhaps });
+            }
+            "--uid-owner" => {
+                let users = next().and_then(users);
+                rule.tests.push(users.map_or(Test::Perhaps, |range| Test::Owner(vec![range], not)));
             }
             "-j" | "-g" => {
                 let target = next().unwrap_or_default();
@@ -127,7 +137,7 @@ fn rule(words: &[String]) -> Rule {
             }
             // Which extension is asked; its own options follow. A comment asks nothing.
             "-m" | "--match" => match next() {
-                Some("tcp" | "udp" | "multiport" | "comment" | "conntrack" | "state" | "addrtype") => {}
+                Some("tcp" | "udp" | "multiport" | "comment" | "conntrack" | "state" | "addrtype" | "owner") => {}
                 _ => rule.tests.push(Test::Perhaps),
             },
             "--comment" => {
@@ -153,6 +163,21 @@ fn ports(text: &str) -> Option<Vec<Range>> {
         ))
     };
     text.split(',').map(range).collect()
+}
+
+/// `ADDRESS/LENGTH`, as iptables-save writes it; a mask that is no prefix is something else.
+fn net(text: &str) -> Option<Net> {
+    let (address, length) = text.split_once('/').unwrap_or((text, ""));
+    let address: IpAddr = address.parse().ok()?;
+    let whole = if address.is_ipv4() { 32 } else { 128 };
+    let length = if length.is_empty() { whole } else { length.parse().ok()? };
+    (length <= whole).then_some((address, length))
+}
+
+/// `UID` or `UID-UID`.
+fn users(text: &str) -> Option<(u32, u32)> {
+    let (low, high) = text.split_once('-').unwrap_or((text, text));
+    Some((low.parse().ok()?, high.parse().ok()?))
 }
 
 fn action(target: &str, goto: bool, rest: &[String]) -> Action {
@@ -244,6 +269,24 @@ COMMIT
         // Without rules for IPv6 the answer depends on the family.
         assert_eq!(judged(UFW, "").0.accepts(Protocol::Tcp, 25), None);
         assert_eq!(judged("garbage\n*filter\n-A INPUT\n", "").1, 1);
+    }
+
+    #[test]
+    fn owner_rules_say_who_may_ask_the_metadata_service() {
+        use crate::observation::firewall::MetadataUsers::{Everybody, Only};
+        let cases = [
+            ("-A OUTPUT -d 100.100.100.200/32 -p tcp -m owner ! --uid-owner 0 -j DROP", Only(vec![0])),
+            (
+                "-A OUTPUT -d 100.100.100.0/24 -m owner --uid-owner 0-2 -j ACCEPT\n-A OUTPUT -d 100.100.100.200/32 -j REJECT",
+                Only(vec![0, 1, 2]),
+            ),
+            ("-A OUTPUT ! -d 100.100.100.200/32 -j DROP", Everybody),
+            ("-A OUTPUT -o lo -j DROP", Everybody),
+        ];
+        for (rules, expected) in cases {
+            let (firewall, defects) = judged(&format!("*filter\n:OUTPUT ACCEPT [0:0]\n{rules}\nCOMMIT\n"), "");
+            assert_eq!((firewall.metadata, defects), (expected, 0), "{rules}");
+        }
     }
 
     /// Fifteen chains that each ask the next one twice, with `last` in the last.

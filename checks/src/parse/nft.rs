@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use super::Defect;
-use super::ruleset::{Action, ChainId, Family, Hook, Range, Rule, Ruleset, Test};
+use super::ruleset::{Action, ChainId, Family, Hook, Net, Range, Rule, Ruleset, Test};
 use crate::observation::socket::Protocol;
 
 /// What was read.
@@ -42,7 +42,7 @@ pub fn read(bytes: &[u8]) -> (Read, Vec<Defect>) {
         let word = |key: &str| chain.get(key).and_then(Value::as_str);
         entry.hook = match (word("type"), word("hook")) {
             (Some("filter"), Some("input" | "prerouting")) => Some(Hook::Input),
-            (Some("filter" | "route"), Some("output")) => Some(Hook::Output),
+            (Some("filter" | "route"), Some("output")) | (Some("filter"), Some("postrouting")) => Some(Hook::Output),
             (Some("nat"), Some("prerouting")) => Some(Hook::Translation),
             _ => None,
         };
@@ -100,11 +100,17 @@ impl Reading<'_> {
     fn test(&self, value: &Value) -> Test {
         let negated = value.get("op").and_then(Value::as_str) == Some("!=");
         let (Some(left), Some(right)) = (value.get("left"), value.get("right")) else { return Test::Perhaps };
-        let ordered = matches!(value.get("op").and_then(Value::as_str), Some("<" | ">" | "<=" | ">="));
-        if ordered {
-            return Test::Perhaps;
+        let ordered = value.get("op").and_then(Value::as_str).filter(|op| matches!(*op, "<" | ">" | "<=" | ">="));
+        if let Some(op) = ordered {
+            let user = matches!(key(left), Key::Owner).then(|| users_beyond(op, right)).flatten();
+            return user.map_or(Test::Perhaps, |range| Test::Owner(range.into_iter().collect(), false));
         }
         match key(left) {
+            Key::Owner => users(right).map_or(Test::Perhaps, |users| Test::Owner(users, negated)),
+            Key::OutInterface => match words(right).as_slice() {
+                ["lo"] => sure(false, negated),
+                _ => Test::Perhaps,
+            },
             Key::Port(protocol) => {
                 self.ports(right).map_or(Test::Perhaps, |ranges| Test::Ports(protocol, ranges, negated))
             }
@@ -119,26 +125,33 @@ impl Reading<'_> {
             // `fib saddr … oif missing`: a source that could not be answered, which is a forged one.
             Key::ReversePath => Test::Never,
             Key::LocalDestination => match words(right).as_slice() {
-                ["local"] => sure(true, negated),
+                ["local"] => Test::ToHost(negated),
                 _ => Test::Perhaps,
             },
-            Key::Destination if !negated => {
-                right.as_str().and_then(|word| word.parse().ok()).map_or(Test::Perhaps, Test::Destination)
-            }
+            Key::Destination => self.nets(right).map_or(Test::Perhaps, |nets| Test::Destination(nets, negated)),
             Key::Source if is_loopback(right) => sure(false, negated),
-            Key::Destination | Key::Source | Key::Other => Test::Perhaps,
+            Key::Source | Key::Other => Test::Perhaps,
         }
     }
 
     /// Ports of a value: one, a range, a set, a named set. None: something else, or a set that fills at run time.
     fn ports(&self, value: &Value) -> Option<Vec<Range>> {
+        self.each(value, range)
+    }
+
+    /// Networks of a value, in the same forms; address ranges are something else.
+    fn nets(&self, value: &Value) -> Option<Vec<Net>> {
+        self.each(value, net)
+    }
+
+    fn each<T>(&self, value: &Value, one: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
         if let Some(name) = value.as_str().and_then(|word| word.strip_prefix('@')) {
             let set = self.set(name)?;
-            return self.elements(set.get("elem"));
+            return elements(set.get("elem"), one);
         }
         match value.get("set") {
-            Some(set) => self.elements(Some(set)),
-            None => Some(vec![range(value)?]),
+            Some(set) => elements(Some(set), one),
+            None => Some(vec![one(value)?]),
         }
     }
 
@@ -146,14 +159,6 @@ impl Reading<'_> {
         let (_, set) = self.sets.iter().find(|(id, _)| id.0 == self.id.0 && id.1 == self.id.1 && id.2 == name)?;
         let flags = set.get("flags").map(words).unwrap_or_default();
         (!flags.contains(&"dynamic") && !flags.contains(&"timeout")).then_some(set)
-    }
-
-    fn elements(&self, list: Option<&Value>) -> Option<Vec<Range>> {
-        match list {
-            None => Some(Vec::new()),
-            Some(Value::Array(items)) => items.iter().map(range).collect(),
-            Some(one) => Some(vec![range(one)?]),
-        }
     }
 
     fn verdict_map(&self, value: &Value) -> Action {
@@ -184,6 +189,14 @@ impl Reading<'_> {
     }
 }
 
+fn elements<T>(list: Option<&Value>, one: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
+    match list {
+        None => Some(Vec::new()),
+        Some(Value::Array(items)) => items.iter().map(one).collect(),
+        Some(item) => Some(vec![one(item)?]),
+    }
+}
+
 /// What a condition is about.
 enum Key {
     Port(Option<Protocol>),
@@ -195,6 +208,8 @@ enum Key {
     LocalDestination,
     Source,
     Destination,
+    OutInterface,
+    Owner,
     Other,
 }
 
@@ -215,6 +230,8 @@ fn key(left: &Value) -> Key {
         return match word(meta, "key").as_str() {
             "l4proto" => Key::Protocol,
             "iif" | "iifname" => Key::Interface,
+            "oif" | "oifname" => Key::OutInterface,
+            "skuid" => Key::Owner,
             _ => Key::Other,
         };
     }
@@ -269,6 +286,43 @@ fn range(value: &Value) -> Option<Range> {
         Some(ends) => Some((number(ends.get(0)?)?, number(ends.get(1)?)?)),
         None => number(value).map(|port| (port, port)),
     }
+}
+
+/// One address or network.
+fn net(value: &Value) -> Option<Net> {
+    if let Some(element) = value.get("elem").and_then(|element| element.get("val")) {
+        return net(element);
+    }
+    if let Some(prefix) = value.get("prefix") {
+        let address: IpAddr = prefix.get("addr")?.as_str()?.parse().ok()?;
+        return Some((address, u8::try_from(prefix.get("len")?.as_u64()?).ok()?));
+    }
+    let address: IpAddr = value.as_str()?.parse().ok()?;
+    Some((address, if address.is_ipv4() { 32 } else { 128 }))
+}
+
+/// User ids of a value: one, a range, a set. nft shows numbers unless it is asked for names.
+fn users(value: &Value) -> Option<Vec<(u32, u32)>> {
+    let number = |value: &Value| u32::try_from(value.as_u64()?).ok();
+    let one = |value: &Value| match value.get("range") {
+        Some(ends) => Some((number(ends.get(0)?)?, number(ends.get(1)?)?)),
+        None => number(value).map(|uid| (uid, uid)),
+    };
+    match value.get("set") {
+        Some(set) => elements(Some(set), one),
+        None => Some(vec![one(value)?]),
+    }
+}
+
+/// The ids above or below one: None inside where there are none, None outside where it is no number.
+fn users_beyond(op: &str, value: &Value) -> Option<Option<(u32, u32)>> {
+    let uid = u32::try_from(value.as_u64()?).ok()?;
+    Some(match op {
+        ">=" => Some((uid, u32::MAX)),
+        ">" => uid.checked_add(1).map(|low| (low, u32::MAX)),
+        "<=" => Some((0, uid)),
+        _ => uid.checked_sub(1).map(|high| (0, high)),
+    })
 }
 
 fn is_loopback(value: &Value) -> bool {
@@ -358,6 +412,61 @@ mod tests {
         assert_eq!(firewall.accepts(Protocol::Tcp, 22), Some(true));
         for broken in [&b""[..], b"{}", b"[1]", b"{\"nftables\":3}", b"nft: command"] {
             assert_eq!(read(broken).1.len(), 1, "{}", String::from_utf8_lossy(broken));
+        }
+    }
+
+    #[test]
+    fn who_may_ask_the_metadata_service_is_told_user_by_user() {
+        use crate::observation::firewall::MetadataUsers::{Everybody, Only, Unknown};
+        let to = |right: &str| {
+            format!(
+                r#"{{"match":{{"op":"==","left":{{"payload":{{"protocol":"ip","field":"daddr"}}}},"right":{right}}}}}"#
+            )
+        };
+        let by = |op: &str, right: &str| {
+            format!(r#"{{"match":{{"op":"{op}","left":{{"meta":{{"key":"skuid"}}}},"right":{right}}}}}"#)
+        };
+        let service = to(r#""100.100.100.200""#);
+        let net = to(r#"{"set":[{"prefix":{"addr":"100.100.0.0","len":16}},"10.0.0.1"]}"#);
+        let other = to(r#"{"prefix":{"addr":"100.100.101.0","len":24}}"#);
+        let rule = |parts: &[&str]| format!("[{}]", parts.join(","));
+        let (accept, drop) = (r#"{"accept":null}"#, r#"{"reject":{"type":"icmp"}}"#);
+        let elsewhere = r#"{"match":{"op":"==","left":{"meta":{"key":"oifname"}},"right":"lo"}}"#;
+        let port = |number: u16| {
+            format!(
+                r#"{{"match":{{"op":"==","left":{{"payload":{{"protocol":"tcp","field":"dport"}}}},"right":{number}}}}}"#
+            )
+        };
+        let group = r#"{"match":{"op":"==","left":{"meta":{"key":"skgid"}},"right":33}}"#;
+        let cases = [
+            (vec![rule(&[&service, &by("!=", "0"), drop])], Only(vec![0])),
+            (
+                vec![rule(&[&net, &by("==", r#"{"set":[0,{"range":[33,34]}]}"#), accept]), rule(&[&net, drop])],
+                Only(vec![0, 33, 34]),
+            ),
+            (vec![rule(&[&service, &by(">=", "3"), drop])], Only(vec![0, 1, 2])),
+            (vec![rule(&[&service, &by(">", "0"), drop])], Only(vec![0])),
+            // One user less is everybody else still.
+            (vec![rule(&[&service, &by("==", "33"), drop])], Everybody),
+            (vec![rule(&[&service, drop])], Only(vec![])),
+            (
+                vec![
+                    rule(&[&other, &by("!=", "0"), drop]),
+                    rule(&[elsewhere, drop]),
+                    rule(&[&service, &port(443), drop]),
+                ],
+                Everybody,
+            ),
+            (vec![rule(&[&service, group, accept]), rule(&[&service, drop])], Unknown),
+            (vec![rule(&[&service, &by("==", r#""www-data""#), drop])], Unknown),
+        ];
+        for (rules, expected) in cases {
+            let chain = r#"{"chain":{"family":"inet","table":"t","name":"o","type":"filter","hook":"output","policy":"accept"}}"#;
+            let rules = rules
+                .iter()
+                .map(|expr| format!(r#",{{"rule":{{"family":"inet","table":"t","chain":"o","expr":{expr}}}}}"#));
+            let json = format!(r#"{{"nftables":[{chain}{}]}}"#, rules.collect::<String>());
+            assert_eq!(judged(json.as_bytes()).metadata, expected, "{json}");
         }
     }
 

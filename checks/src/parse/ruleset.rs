@@ -1,17 +1,22 @@
 //! Packet filter rules in one form for nftables and iptables, and what they do with a new connection from outside.
 //!
 //! The question is asked for one packet: the first of a connection, from any address, through an interface that is not
-//! loopback, to one of the host's own addresses. A condition that depends on anything else holds perhaps; a port is let in or
-//! not only where every way through the rules says the same.
+//! loopback, to one of the host's own addresses; and for another, which a local user sends to the metadata service. A condition
+//! that depends on anything else holds perhaps; a packet passes or not only where every way through the rules says the same.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use crate::observation::firewall::{Firewall, MetadataUsers, PortRule, Published};
+use crate::observation::firewall::{Firewall, MetadataUsers, PortRule};
 use crate::observation::socket::Protocol;
+
+mod published;
 
 /// Ports from a first to a last.
 pub type Range = (u16, u16);
+
+/// A network: address and length of its prefix.
+pub type Net = (IpAddr, u8);
 
 /// What a rule asks of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +29,12 @@ pub enum Test {
     Protocols(Vec<Protocol>, bool),
     /// The destination port is one of these, or is none of them; of this protocol, or of any.
     Ports(Option<Protocol>, Vec<Range>, bool),
-    /// The destination is this address.
-    Destination(IpAddr),
+    /// The destination lies in one of these networks, or in none of them.
+    Destination(Vec<Net>, bool),
+    /// The destination is the host itself, or is not.
+    ToHost(bool),
+    /// The user whose socket sends it is one of these, or none of them.
+    Owner(Vec<(u32, u32)>, bool),
 }
 
 /// What a rule does.
@@ -78,7 +87,7 @@ pub enum Hook {
     Input,
     /// Translates destinations before routing.
     Translation,
-    /// Decides on packets that the host's own processes send.
+    /// Decides on packets that the host's own processes send, before or after routing.
     Output,
 }
 
@@ -108,8 +117,6 @@ const DEPTH: usize = 16;
 /// Rules looked at for one port, and for all: a rule set that needs more is not judged.
 const STEPS: usize = 100_000;
 const ALL_STEPS: usize = 5_000_000;
-/// Ports told of as published, before those told twice are joined: every port of both protocols.
-const MAX_PUBLISHED: usize = 2 << 16;
 
 /// What may become of a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,7 +129,14 @@ struct Fate {
 struct Packet {
     protocol: Protocol,
     port: u16,
+    /// Who sends it to the metadata service; None: somebody outside, to this host.
+    sender: Option<u32>,
 }
+
+/// Where the metadata service answers.
+const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200));
+/// More users than anybody names one by one: that is everybody.
+const MANY: u32 = 2000;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Holds {
@@ -150,7 +164,16 @@ impl Test {
         let sure = |holds: bool| if holds { Holds::Yes } else { Holds::No };
         match self {
             Self::Never => Holds::No,
-            Self::Perhaps | Self::Destination(_) => Holds::Perhaps,
+            Self::Perhaps => Holds::Perhaps,
+            Self::Destination(nets, negated) => match packet.sender {
+                Some(_) => sure(nets.iter().any(|net| contains(*net, METADATA)) != *negated),
+                None => Holds::Perhaps,
+            },
+            Self::ToHost(negated) => sure(packet.sender.is_none() != *negated),
+            Self::Owner(users, negated) => match packet.sender {
+                Some(uid) => sure(users.iter().any(|(low, high)| (*low..=*high).contains(&uid)) != *negated),
+                None => Holds::Perhaps,
+            },
             Self::Protocols(these, negated) => sure(these.contains(&packet.protocol) != *negated),
             Self::Ports(protocol, ranges, negated) => sure(
                 protocol.is_none_or(|protocol| protocol == packet.protocol)
@@ -162,6 +185,20 @@ impl Test {
 
 fn within(ranges: &[Range], port: u16) -> bool {
     ranges.iter().any(|(low, high)| (*low..=*high).contains(&port))
+}
+
+fn contains((net, length): Net, address: IpAddr) -> bool {
+    match (net, address) {
+        (IpAddr::V4(net), IpAddr::V4(address)) => {
+            let mask = u32::MAX.checked_shl(32_u32.saturating_sub(u32::from(length))).unwrap_or(0);
+            net.to_bits() & mask == address.to_bits() & mask
+        }
+        (IpAddr::V6(net), IpAddr::V6(address)) => {
+            let mask = u128::MAX.checked_shl(128_u32.saturating_sub(u32::from(length))).unwrap_or(0);
+            net.to_bits() & mask == address.to_bits() & mask
+        }
+        _ => false,
+    }
 }
 
 /// One walk of a packet through the chains.
@@ -248,11 +285,11 @@ impl Ruleset {
         for protocol in [Protocol::Tcp, Protocol::Udp] {
             let starts = self.starts(protocol);
             let default = self.unnamed(protocol).unwrap_or(u16::MAX);
-            let default = self.accepts(Packet { protocol, port: default }, &mut steps);
+            let default = self.accepts(Packet { protocol, port: default, sender: None }, &mut steps);
             defaults.push(default);
             let ends = starts.iter().skip(1).map(|next| next - 1).chain([u16::MAX]);
             for (&low, high) in starts.iter().zip(ends) {
-                let accepts_any = self.accepts(Packet { protocol, port: low }, &mut steps);
+                let accepts_any = self.accepts(Packet { protocol, port: low, sender: None }, &mut steps);
                 if accepts_any == default {
                     continue;
                 }
@@ -292,39 +329,67 @@ impl Ruleset {
         false
     }
 
-    /// Who may reach the metadata service: everybody, where nothing that goes out can be dropped; else this is not modelled.
+    /// Who may connect to the metadata service: asked for every user whom a rule tells from the next.
     fn metadata(&self) -> MetadataUsers {
-        if self.can_drop(Hook::Output) { MetadataUsers::Unknown } else { MetadataUsers::Everybody }
+        if !self.can_drop(Hook::Output) {
+            return MetadataUsers::Everybody;
+        }
+        let named = self.chains.values().flat_map(|chain| &chain.rules).flat_map(|rule| &rule.tests);
+        let ranges = named.filter_map(|test| match test {
+            Test::Owner(ranges, _) => Some(ranges),
+            _ => None,
+        });
+        let mut starts = BTreeSet::from([0_u32]);
+        for (low, high) in ranges.flatten() {
+            starts.insert(*low);
+            starts.extend(high.checked_add(1));
+        }
+        let ends = starts.iter().skip(1).map(|next| next - 1).chain([u32::MAX]);
+        let (mut only, mut steps) = (Vec::new(), 0);
+        for (&low, high) in starts.iter().zip(ends) {
+            let packet = Packet { protocol: Protocol::Tcp, port: 80, sender: Some(low) };
+            match self.passes(Hook::Output, Family::V4, packet, &mut steps) {
+                None => return MetadataUsers::Unknown,
+                Some(false) => {}
+                // Whoever no rule names is in the last stretch.
+                Some(true) if high - low >= MANY => return MetadataUsers::Everybody,
+                Some(true) => only.extend(low..=high),
+            }
+        }
+        MetadataUsers::Only(only)
     }
 
     /// Whether both families let the packet in. None: it depends.
     fn accepts(&self, packet: Packet, steps: &mut usize) -> Option<bool> {
-        let mut fates = [Family::V4, Family::V6].into_iter().map(|family| {
-            let mut total = Fate { accept: true, drop: false };
-            for (id, chain) in &self.chains {
-                if chain.hook != Some(Hook::Input) || (id.0 != family && id.0 != Family::Both) {
-                    continue;
-                }
-                if *steps > ALL_STEPS {
-                    return None;
-                }
-                let mut walk = Walk { rules: self, fate: Fate::default(), steps: 0 };
-                if walk.chain(id, packet, 0) {
-                    walk.fate.accept |= !chain.drops;
-                    walk.fate.drop |= chain.drops;
-                }
-                *steps += walk.steps;
-                // Every chain on the way must let it in.
-                total = Fate { accept: total.accept && walk.fate.accept, drop: total.drop || walk.fate.drop };
-            }
-            match total {
-                Fate { accept: true, drop: false } => Some(true),
-                Fate { accept: false, drop: true } => Some(false),
-                _ => None,
-            }
-        });
-        let (v4, v6) = (fates.next()?, fates.next()?);
+        let v4 = self.passes(Hook::Input, Family::V4, packet, steps);
+        let v6 = self.passes(Hook::Input, Family::V6, packet, steps);
         v4.filter(|_| v4 == v6)
+    }
+
+    /// Whether the packet passes every chain of a hook. None: it depends.
+    fn passes(&self, hook: Hook, family: Family, packet: Packet, steps: &mut usize) -> Option<bool> {
+        let mut total = Fate { accept: true, drop: false };
+        for (id, chain) in &self.chains {
+            if chain.hook != Some(hook) || (id.0 != family && id.0 != Family::Both) {
+                continue;
+            }
+            if *steps > ALL_STEPS {
+                return None;
+            }
+            let mut walk = Walk { rules: self, fate: Fate::default(), steps: 0 };
+            if walk.chain(id, packet, 0) {
+                walk.fate.accept |= !chain.drops;
+                walk.fate.drop |= chain.drops;
+            }
+            *steps += walk.steps;
+            // Every chain on the way must let it pass.
+            total = Fate { accept: total.accept && walk.fate.accept, drop: total.drop || walk.fate.drop };
+        }
+        match total {
+            Fate { accept: true, drop: false } => Some(true),
+            Fate { accept: false, drop: true } => Some(false),
+            _ => None,
+        }
     }
 
     fn ranges(&self) -> impl Iterator<Item = (Option<Protocol>, Range)> {
@@ -368,38 +433,6 @@ impl Ruleset {
         }
         starts.into_iter().collect()
     }
-
-    /// Ports that chains before routing send elsewhere.
-    fn published(&self) -> Vec<Published> {
-        let mut out = Vec::new();
-        let mut steps = 0;
-        for (id, chain) in &self.chains {
-            if chain.hook == Some(Hook::Translation) {
-                self.translations(id, &Narrowed::default(), 0, &mut steps, &mut out);
-            }
-        }
-        out.sort_by(|a, b| (a.protocol, a.port, a.address, &a.to).cmp(&(b.protocol, b.port, b.address, &b.to)));
-        out.dedup_by(|a, b| (a.protocol, a.port, a.address) == (b.protocol, b.port, b.address));
-        out
-    }
-
-    fn translations(&self, id: &ChainId, so_far: &Narrowed, depth: usize, steps: &mut usize, out: &mut Vec<Published>) {
-        let Some(chain) = self.chains.get(id).filter(|_| depth < DEPTH) else { return };
-        for rule in &chain.rules {
-            *steps += 1;
-            if *steps > STEPS {
-                return;
-            }
-            let Some(narrowed) = so_far.by(&rule.tests) else { continue };
-            match &rule.action {
-                Action::Translate(to) => narrowed.publish(to, out),
-                Action::Jump(name) | Action::Goto(name) => {
-                    self.translations(&(id.0, id.1.clone(), name.clone()), &narrowed, depth + 1, steps, out);
-                }
-                _ => {}
-            }
-        }
-    }
 }
 
 /// The chains that an action goes on in.
@@ -426,50 +459,4 @@ fn fill(ports: &mut Vec<PortRule>, accepts_any: Option<bool>) {
         next = high + 1;
     }
     ports.sort_by_key(|rule| (rule.protocol, rule.low));
-}
-
-/// What the rules on the way to a translation ask for.
-#[derive(Clone, Default)]
-struct Narrowed {
-    protocol: Option<Protocol>,
-    ports: Option<Vec<Range>>,
-    address: Option<IpAddr>,
-}
-
-impl Narrowed {
-    /// Narrowed further. None: the packet in question does not come here.
-    fn by(&self, tests: &[Test]) -> Option<Self> {
-        let mut out = self.clone();
-        for test in tests {
-            match test {
-                Test::Never => return None,
-                Test::Protocols(these, false) => match these.as_slice() {
-                    [] => return None,
-                    [protocol] => out.protocol = Some(*protocol),
-                    _ => {}
-                },
-                Test::Ports(protocol, ranges, false) => {
-                    out.protocol = out.protocol.or(*protocol);
-                    out.ports = Some(ranges.clone());
-                }
-                Test::Destination(address) => out.address = Some(*address),
-                Test::Protocols(_, true) | Test::Ports(_, _, true) | Test::Perhaps => {}
-            }
-        }
-        Some(out)
-    }
-
-    fn publish(&self, to: &str, out: &mut Vec<Published>) {
-        // A translation of every port is a gateway's, not a published service; 4096 ports are enough to tell of.
-        let ports = self.ports.iter().flatten().flat_map(|(low, high)| *low..=*high).take(4096);
-        let protocols = self.protocol.map_or_else(|| vec![Protocol::Tcp, Protocol::Udp], |protocol| vec![protocol]);
-        for port in ports {
-            for protocol in &protocols {
-                if out.len() >= MAX_PUBLISHED {
-                    return;
-                }
-                out.push(Published { protocol: *protocol, port, address: self.address, to: to.to_owned() });
-            }
-        }
-    }
 }
