@@ -112,8 +112,9 @@ fn plain(name: &str) -> bool {
 impl Algorithms {
     /// The lists of a version, corrected by what the binary holds.
     pub(crate) fn of(version: u16, marks: Option<&Marks>) -> Self {
-        // A program that does not even name this one keeps its names elsewhere: it tells nothing of them.
-        let marks = marks.filter(|marks| marks.strings.iter().any(|string| string.ends_with("aes256-ctr")));
+        // A program that names no cipher keeps its names elsewhere: it tells nothing of them.
+        let names = |string: &String| CIPHERS.split(' ').any(|name| string.ends_with(name));
+        let marks = marks.filter(|marks| marks.strings.iter().any(names));
         let there = |name: &&str| match marks {
             Some(marks) => marks.strings.iter().any(|string| string.ends_with(name)),
             None => {

@@ -39,6 +39,14 @@ pub struct Build {
 const NEWEST: u16 = 1006;
 
 impl Build {
+    /// Whether `AuthorizedPrincipalsCommand` looks whether AuthorizedKeysCommand is set instead of itself: from 8.7 to 9.3
+    /// (bz#3574), unless Ubuntu 22.04's sshd has the mend of its revision 0.4 (LP 2031942).
+    pub(crate) fn asks_for_keys_command(&self) -> bool {
+        let revision = self.release.strip_prefix("OpenSSH_8.9p1 Ubuntu-3ubuntu0.");
+        let mended = revision.and_then(|number| number.parse::<u32>().ok()).is_some_and(|number| number >= 4);
+        self.since(807) && self.before(904) && !mended
+    }
+
     /// An upstream sshd of a version, without a binary to look into.
     pub fn plain(version: u16) -> Self {
         Self { version, algorithms: Algorithms::of(version, None), ..Self::default() }

@@ -268,6 +268,30 @@ fn rule_11_two_eras_of_words() {
 }
 
 #[test]
+fn rule_11_quotes_leave_an_empty_word_behind() {
+    // Seen on 8.2, 8.4 and 8.9.
+    assert_eq!(refused(804, "ListenAddress= \"[::1]:22\"\n").0, Some(1));
+    assert_eq!(one(809, "ListenAddress= \"[::1]:22\"\n", "listenaddress"), "[::1]:22");
+}
+
+#[test]
+fn rule_01_from_8_7_to_9_3_one_command_asks_for_another() {
+    let twice = "AuthorizedPrincipalsCommand none\nAuthorizedPrincipalsCommand /x\n";
+    for (version, release, wrong) in [
+        (804, "OpenSSH_8.4p1 Debian-5+deb11u3", false),
+        (809, "OpenSSH_8.9p1 Ubuntu-3ubuntu0.3", true),
+        (809, "OpenSSH_8.9p1 Ubuntu-3ubuntu0.18", false),
+        (902, "OpenSSH_9.2p1 Debian-2+deb12u3", true),
+        (906, "OpenSSH_9.6p1 Ubuntu-3ubuntu13.14", false),
+    ] {
+        let mut build = Build::plain(version);
+        build.release = release.to_owned();
+        let configuration = self::build(build, twice, &[], CommandLine::default());
+        assert_eq!(configuration.dump(None).is_err(), wrong, "{release}");
+    }
+}
+
+#[test]
 fn rule_12_the_keyword_table_by_version() {
     for (word, since) in [
         ("RDomain none", 707),
@@ -334,6 +358,9 @@ fn rule_15_the_dump_spells_things_its_own_way() {
         ("StreamLocalBindMask 00", "streamlocalbindmask", "00"),
         ("", "listenaddress", "[::]:22 | 0.0.0.0:22"),
         ("AddressFamily inet", "listenaddress", "0.0.0.0:22"),
+        ("PerSourceNetBlockSize 24:64", "persourcenetblocksize", "24:64"),
+        ("PerSourceNetBlockSize 24", "persourcenetblocksize", "24:0"),
+        ("PerSourceNetBlockSize 3#x2:128", "persourcenetblocksize", "3:0"),
         ("ListenAddress 10.0.0.1\nPort 1\nPort 2", "listenaddress", "10.0.0.1:1 | 10.0.0.1:2"),
         ("HostKey /k\nHostKey none", "hostkey", "/k | (null)"),
         ("SetEnv A=\"x y\"", "setenv", "A=x y"),

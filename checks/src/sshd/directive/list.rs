@@ -408,8 +408,8 @@ impl Parser<'_> {
         };
         let mut rdomain = None;
         if self.build.since(707)
+            // Up to 8.6 an address in quotes leaves an empty word behind, which is refused too.
             && let Some(word) = line.args.next()
-            && !(word.is_empty() && self.build.before(807))
         {
             match line.args.next().filter(|_| word == b"rdomain") {
                 None => return Err(self.fatal(line.at, "bad ListenAddress syntax")),

@@ -216,7 +216,8 @@ impl Parser<'_> {
     pub(super) fn per_source_net_block_size(&mut self, line: &mut Line<'_>) -> Result<Taken, Stop> {
         let Some(word) = line.args.next_filled() else { return Err(self.missing(line, "missing argument.")) };
         let (four, six) = match *scalar::scan_colons(&word, 2).as_slice() {
-            [four] => (four, None),
+            // Up to 10.2 a second number that is not given is zero; seen to be the default on 10.6.
+            [four] => (four, self.build.before(1003).then_some(0)),
             [four, six] if (0..=128).contains(&six) => (four, Some(six)),
             _ => (-1, None),
         };
@@ -340,8 +341,7 @@ impl Parser<'_> {
             None => return Err(self.missing(line, "Missing argument.")),
         };
         let value = raw.get(leading_space(&raw)..).unwrap_or_default().to_vec();
-        // Up to 9.4 AuthorizedPrincipalsCommand looked whether AuthorizedKeysCommand was set.
-        let guard = if split && self.build.before(903) { Key::AuthorizedKeysCommand } else { line.key };
+        let guard = if self.build.asks_for_keys_command() { Key::AuthorizedKeysCommand } else { line.key };
         let counts = line.active && !self.options.is_set(guard);
         if (split || counts) && value.first() != Some(&b'/') && !value.eq_ignore_ascii_case(b"none") {
             let name = if line.key == Key::AuthorizedKeysCommand {
