@@ -1,7 +1,7 @@
 //! What hostward knows and judges: pure functions of what the agent recorded and observed.
 //!
 //! Layers, lowest first: [`fact`], [`snapshot`], [`observation`] · [`parse`], [`crypt`] · [`host`] · [`access`] ·
-//! [`policy`], [`check`] · [`catalogue`]. Nothing in here opens a file, spawns, reads a clock or the environment.
+//! [`policy`], [`check`] · [`catalogue`] · [`effect`], [`guard`], [`plan`]. Nothing in here opens a file, spawns, reads a clock or the environment.
 
 pub use hostward_crypt as crypt;
 
@@ -10,10 +10,13 @@ pub mod candidate;
 pub mod catalogue;
 pub mod check;
 pub mod edit;
+pub mod effect;
 pub mod fact;
+pub mod guard;
 pub mod host;
 pub mod observation;
 pub mod parse;
+pub mod plan;
 pub mod policy;
 pub mod snapshot;
 pub mod sshd;

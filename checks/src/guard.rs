@@ -1,0 +1,174 @@
+//! What must hold before anything is changed: guards as data, evaluated by one engine.
+//!
+//! Each kind of edit names its guards ([`of`], a match without a catch-all: a new edit does not compile without them). A guard
+//! looks at one edit, and then its refusal takes the finding out of the plan; or it looks at the simulated host, and then its
+//! refusal stops the whole plan.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use crate::check::{Input, Text};
+use crate::edit::Edit;
+use crate::observation::UnixSeconds;
+use crate::plan::{Plan, Said};
+
+/// One guard.
+#[derive(Debug)]
+pub struct Guard {
+    /// Stable id.
+    pub id: &'static str,
+    /// What it makes sure of.
+    pub title: Text,
+    /// The rule.
+    pub rule: Rule,
+}
+
+/// What a guard looks at.
+#[derive(Clone, Copy, Debug)]
+pub enum Rule {
+    /// One edit on the host as it is. A refusal leaves the finding as it is.
+    Edit(fn(&Edit, &Input<'_>, &Circumstances) -> Result<(), Said>),
+    /// The simulated host. A refusal stops the plan.
+    Host(fn(&Case<'_>) -> Ruling),
+}
+
+/// A host before and after, as a guard sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// As it is.
+    pub before: &'a Input<'a>,
+    /// As it would be.
+    pub after: &'a Input<'a>,
+    /// As it would be [`LATER`] seconds from now, when passwords have aged and keys have expired.
+    pub later: &'a Input<'a>,
+    /// What would be done.
+    pub plan: &'a Plan,
+    /// What only the agent can tell.
+    pub circumstances: &'a Circumstances,
+}
+
+/// How far ahead a way in must last: 30 days.
+pub const LATER: UnixSeconds = 30 * 86_400;
+
+/// What a guard of the whole plan says.
+#[must_use]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ruling {
+    /// It holds, by this evidence.
+    Holds(Vec<Said>),
+    /// It does not: what is missing and what would mend it.
+    Refuses(Vec<Said>),
+}
+
+/// One guard evaluated.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Which.
+    pub guard: &'static Guard,
+    /// What it says.
+    pub ruling: Ruling,
+}
+
+/// The login session that asks for the fix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// The account that logged in (before any sudo).
+    pub user: String,
+    /// From where.
+    pub source: Option<IpAddr>,
+    /// When the connection was made.
+    pub since: UnixSeconds,
+}
+
+/// How a fix is confirmed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Confirm {
+    /// By a new login of an administrator.
+    #[default]
+    Login,
+    /// By looking again for some time.
+    Probe,
+    /// Not at all: image roots.
+    None,
+}
+
+/// What the user answers for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Consent {
+    /// `--i-hold`: fingerprints of keys that somebody is said to hold, `SHA256:…`.
+    pub held: Vec<String>,
+    /// `--accept-cut`: accounts whose recent way in may go.
+    pub cut: Vec<String>,
+    /// `--accept-pending`: changes of others that our reload would make effective too.
+    pub pending: bool,
+    /// `--accept-session-manager`: Cloud Assistant's Session Manager counts as a way in.
+    pub session_manager: bool,
+    /// `--accept-stop`: units that may be stopped although others need them or talk to them.
+    pub stop: Vec<String>,
+}
+
+/// What only the agent can tell.
+#[derive(Clone, Debug, Default)]
+pub struct Circumstances {
+    /// The session that asks, where it is one over ssh.
+    pub session: Option<Session>,
+    /// What the user answers for.
+    pub consent: Consent,
+    /// How the fix is confirmed.
+    pub confirm: Confirm,
+    /// Whether the agent of Cloud Assistant runs.
+    pub session_manager_runs: bool,
+    /// Addresses that an sshd would have to bind and cannot, with the reason.
+    pub unbindable: Vec<(SocketAddr, String)>,
+    /// Files of an sshd's configuration, or its program, that changed since it read them; with the unit concerned.
+    pub pending: Vec<(String, PathBuf)>,
+    /// What hangs on a unit: units that need it, and peers that talk to it now.
+    pub dependents: BTreeMap<String, Vec<String>>,
+    /// User ids that were seen asking the metadata service; None: nobody has looked yet.
+    pub metadata_users: Option<Vec<u32>>,
+}
+
+/// The guards of a kind of edit.
+pub fn of(edit: &Edit) -> &'static [&'static Guard] {
+    match edit {
+        Edit::SshdSet { .. } | Edit::SshdLine { .. } => &[],
+        Edit::SshdReload { .. } => &[],
+        Edit::LockPassword { .. } => &[],
+        Edit::SetShell { .. } => &[],
+        Edit::SetAgeing { .. } => &[],
+        Edit::SetKey { .. } => &[],
+        Edit::WriteFile { .. } => &[],
+        Edit::RemoveLine { .. } => &[],
+        Edit::Chmod { .. } | Edit::Chown { .. } => &[],
+        Edit::RemoveFile { .. } => &[],
+        Edit::StopUnit { .. } => &[],
+        Edit::LimitPort { .. } => &[],
+        Edit::LimitMetadata { .. } => &[],
+        Edit::RequireMetadataTokens { .. } => &[],
+    }
+}
+
+/// Evaluates every guard of the whole plan that its effects name, each once.
+pub fn evaluate(case: &Case<'_>) -> Vec<Outcome> {
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for guard in case.plan.effects.iter().flat_map(|planned| &planned.guards) {
+        if let Rule::Host(rule) = guard.rule
+            && !outcomes.iter().any(|outcome| std::ptr::eq(outcome.guard, *guard))
+        {
+            outcomes.push(Outcome { guard, ruling: rule(case) });
+        }
+    }
+    outcomes
+}
+
+/// The guards of one edit that look at it alone.
+///
+/// # Errors
+/// The first refusal.
+pub fn permits(edit: &Edit, input: &Input<'_>, circumstances: &Circumstances) -> Result<(), Said> {
+    of(edit).iter().try_for_each(|guard| match guard.rule {
+        Rule::Edit(rule) => rule(edit, input, circumstances),
+        Rule::Host(_) => Ok(()),
+    })
+}

@@ -1,0 +1,186 @@
+//! Folding: every finding's edits on one draft, whole or not at all; then the draft as effects.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::draft::Draft;
+use super::{
+    Obstacle, Obstacles, Plan, Planned, Reason, Said, Unfixable, Wanted, accounts, files, settings, sshd, table,
+};
+use crate::check::Input;
+use crate::edit::Edit;
+use crate::effect::{Effect, RemoteCall, UnitAction, Verb};
+use crate::guard::{self, Circumstances, Guard, Rule};
+use crate::snapshot::Reader;
+
+/// Why an edit cannot be made: the path, and what stands in the way there.
+pub(super) type Refused = (PathBuf, Obstacle);
+
+/// What has been folded so far.
+#[derive(Clone, Debug)]
+pub(super) struct Work<'r, 's> {
+    /// The files.
+    pub(super) draft: Draft<'r, 's>,
+    /// What is set for each sshd in a place of ours, by its main file.
+    pub(super) sshd: BTreeMap<PathBuf, sshd::Placed>,
+    /// What the firewall table is to do.
+    pub(super) table: table::Rules,
+    /// Requests to the service manager, in order.
+    units: Vec<UnitAction>,
+    /// Calls to the ECS endpoint.
+    remote: Vec<RemoteCall>,
+}
+
+impl Work<'_, '_> {
+    /// Asks the service manager, once.
+    pub(super) fn ask(&mut self, unit: &str, verb: Verb) {
+        let action = UnitAction { unit: unit.to_owned(), verb };
+        if !self.units.contains(&action) {
+            self.units.push(action);
+        }
+    }
+}
+
+/// One edit that was folded in: for whom, and what it touched.
+struct Folded<'e> {
+    edit: &'e Edit,
+    reason: Reason,
+    paths: Vec<PathBuf>,
+    units: Vec<UnitAction>,
+    table: bool,
+    remote: Vec<RemoteCall>,
+}
+
+pub(super) fn fold(
+    reader: &Reader<'_>,
+    input: &Input<'_>,
+    wanted: &[Wanted<'_>],
+    obstacles: &Obstacles,
+    circumstances: &Circumstances,
+) -> Plan {
+    let mut work = Work {
+        draft: Draft::new(reader, obstacles),
+        sshd: BTreeMap::new(),
+        table: table::Rules::default(),
+        units: Vec::new(),
+        remote: Vec::new(),
+    };
+    let (mut folded, mut plan) = (Vec::new(), Plan::default());
+    for wanted in wanted {
+        match mend(&work, input, wanted, circumstances) {
+            Ok((next, mut edits)) => {
+                work = next;
+                folded.append(&mut edits);
+            }
+            Err(why) => plan.unfixable.push(Unfixable { reason: reason(wanted), why }),
+        }
+    }
+    sshd::render(&mut work);
+    plan.effects = effects(&work, &folded, input);
+    plan
+}
+
+fn reason(wanted: &Wanted<'_>) -> Reason {
+    Reason { check: wanted.check, subject: wanted.finding.subject.clone() }
+}
+
+/// All edits of one finding, on a copy.
+fn mend<'r, 's, 'e>(
+    work: &Work<'r, 's>,
+    input: &Input<'_>,
+    wanted: &Wanted<'e>,
+    circumstances: &Circumstances,
+) -> Result<(Work<'r, 's>, Vec<Folded<'e>>), Said> {
+    let (mut next, mut folded) = (work.clone(), Vec::new());
+    for edit in &wanted.finding.fix {
+        guard::permits(edit, input, circumstances)?;
+        // What this edit asks for stands alone, so that it is told apart from what others asked for before.
+        let (mut units, mut remote) = (std::mem::take(&mut next.units), std::mem::take(&mut next.remote));
+        let rules = next.table.clone();
+        make(&mut next, input, edit).map_err(|(path, obstacle)| obstacle.said(&path))?;
+        folded.push(Folded {
+            edit,
+            reason: reason(wanted),
+            paths: next.draft.take_touched(),
+            units: next.units.clone(),
+            table: next.table != rules,
+            remote: next.remote.clone(),
+        });
+        units.extend(
+            std::mem::take(&mut next.units).into_iter().filter(|action| !units.contains(action)).collect::<Vec<_>>(),
+        );
+        remote.extend(
+            std::mem::take(&mut next.remote).into_iter().filter(|call| !remote.contains(call)).collect::<Vec<_>>(),
+        );
+        (next.units, next.remote) = (units, remote);
+    }
+    Ok((next, folded))
+}
+
+/// One edit.
+fn make(work: &mut Work<'_, '_>, input: &Input<'_>, edit: &Edit) -> Result<(), Refused> {
+    match edit {
+        Edit::SshdSet { config, keyword, value } => sshd::set(work, input, config, keyword, value),
+        Edit::SshdLine { file, line, keyword, value } => sshd::line(work, input, file, *line, keyword, value),
+        Edit::SshdReload { unit } => {
+            work.ask(unit, Verb::Reload);
+            Ok(())
+        }
+        Edit::LockPassword { user } => accounts::lock(work, input, user),
+        Edit::SetShell { user, shell } => accounts::shell(work, input, user, shell),
+        Edit::SetAgeing { user, min, max, warn } => accounts::ageing(work, input, user, [*min, *max, *warn]),
+        Edit::SetKey { file, key, value } => settings::set(work, file, key, value),
+        Edit::WriteFile { file, content, mode } => files::write(work, file, content, *mode),
+        Edit::RemoveLine { file, line } => files::remove_line(work, file, *line),
+        Edit::Chmod { file, mode } => files::chmod(work, file, *mode),
+        Edit::Chown { file, uid, gid } => files::chown(work, file, *uid, *gid),
+        Edit::RemoveFile { file } => work.draft.remove(file).map_err(|obstacle| (file.clone(), obstacle)),
+        Edit::StopUnit { unit } => {
+            work.ask(unit, Verb::StopAndDisable);
+            Ok(())
+        }
+        Edit::LimitPort { .. } | Edit::LimitMetadata { .. } => table::limit(work, input, edit),
+        Edit::RequireMetadataTokens { instance, region } => {
+            work.remote.push(RemoteCall {
+                instance: instance.clone(),
+                region: region.clone(),
+                tokens_before: "optional",
+                tokens_after: "required",
+            });
+            Ok(())
+        }
+    }
+}
+
+/// The draft as effects, each with its reasons and guards.
+fn effects(work: &Work<'_, '_>, folded: &[Folded<'_>], input: &Input<'_>) -> Vec<Planned> {
+    let mut effects = Vec::new();
+    let mut add = |effect: Effect, touches: &dyn Fn(&Folded<'_>) -> bool| {
+        let (mut reasons, mut guards): (Vec<Reason>, Vec<&'static Guard>) = (Vec::new(), Vec::new());
+        for one in folded.iter().filter(|one| touches(one)) {
+            if !reasons.contains(&one.reason) {
+                reasons.push(one.reason.clone());
+            }
+            for guard in guard::of(one.edit) {
+                if matches!(guard.rule, Rule::Host(_)) && !guards.iter().any(|known| std::ptr::eq(*known, *guard)) {
+                    guards.push(guard);
+                }
+            }
+        }
+        effects.push(Planned { effect, reasons, guards });
+    };
+    for change in work.draft.changes() {
+        let path = change.path.clone();
+        add(Effect::File(change), &|one| one.paths.contains(&path));
+    }
+    if let Some(table) = table::effect(&work.table, input) {
+        add(Effect::Table(table), &|one| one.table);
+    }
+    for action in &work.units {
+        add(Effect::Unit(action.clone()), &|one| one.units.contains(action));
+    }
+    for call in &work.remote {
+        add(Effect::Remote(call.clone()), &|one| one.remote.contains(call));
+    }
+    effects
+}
