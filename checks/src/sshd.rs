@@ -15,6 +15,7 @@ mod listen;
 mod options;
 mod parse;
 pub(crate) mod pattern;
+mod place;
 mod scalar;
 mod tree;
 

@@ -1,7 +1,7 @@
 //! Folding: every finding's edits on one draft, whole or not at all; then the draft as effects.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::draft::Draft;
 use super::{
@@ -27,6 +27,8 @@ pub(super) struct Work<'r, 's> {
     pub(super) table: table::Rules,
     /// Requests to the service manager, in order.
     units: Vec<UnitAction>,
+    /// Requests that come with a change of a file, and only with it.
+    after: Vec<(PathBuf, UnitAction)>,
     /// Calls to the ECS endpoint.
     remote: Vec<RemoteCall>,
 }
@@ -37,6 +39,14 @@ impl Work<'_, '_> {
         let action = UnitAction { unit: unit.to_owned(), verb };
         if !self.units.contains(&action) {
             self.units.push(action);
+        }
+    }
+
+    /// Asks the service manager once this file has changed.
+    pub(super) fn ask_after(&mut self, file: &Path, unit: &str, verb: Verb) {
+        let request = (file.to_path_buf(), UnitAction { unit: unit.to_owned(), verb });
+        if !self.after.contains(&request) {
+            self.after.push(request);
         }
     }
 }
@@ -63,6 +73,7 @@ pub(super) fn fold(
         sshd: BTreeMap::new(),
         table: table::Rules::default(),
         units: Vec::new(),
+        after: Vec::new(),
         remote: Vec::new(),
     };
     let (mut folded, mut plan) = (Vec::new(), Plan::default());
@@ -75,7 +86,6 @@ pub(super) fn fold(
             Err(why) => plan.unfixable.push(Unfixable { reason: reason(wanted), why }),
         }
     }
-    sshd::render(&mut work);
     plan.effects = effects(&work, &folded, input);
     plan
 }
@@ -169,15 +179,26 @@ fn effects(work: &Work<'_, '_>, folded: &[Folded<'_>], input: &Input<'_>) -> Vec
         }
         effects.push(Planned { effect, reasons, guards });
     };
-    for change in work.draft.changes() {
-        let path = change.path.clone();
-        add(Effect::File(change), &|one| one.paths.contains(&path));
+    let changes = work.draft.changes();
+    for change in &changes {
+        add(Effect::File(change.clone()), &|one| one.paths.contains(&change.path));
     }
     if let Some(table) = table::effect(&work.table, input) {
         add(Effect::Table(table), &|one| one.table);
     }
-    for action in &work.units {
-        add(Effect::Unit(action.clone()), &|one| one.units.contains(action));
+    let changed = |path: &PathBuf| changes.iter().any(|change| change.path == *path);
+    let mut units = work.units.clone();
+    let due = work.after.iter().filter(|(path, _)| changed(path)).map(|(_, action)| action);
+    for action in due {
+        if !units.contains(action) {
+            units.push(action.clone());
+        }
+    }
+    for action in &units {
+        let files: Vec<&PathBuf> = work.after.iter().filter(|(_, its)| its == action).map(|(path, _)| path).collect();
+        add(Effect::Unit(action.clone()), &|one| {
+            one.units.contains(action) || one.paths.iter().any(|path| files.contains(&path))
+        });
     }
     for call in &work.remote {
         add(Effect::Remote(call.clone()), &|one| one.remote.contains(call));

@@ -255,6 +255,25 @@ impl Configuration {
         self.main.iter().chain(self.included()).flat_map(|lines| words_of(lines, keywords)).collect()
     }
 
+    /// The main file's lines, where it could be read.
+    pub(super) fn main_lines(&self) -> Option<&Lines> {
+        self.main.as_ref().ok().map(Arc::as_ref)
+    }
+
+    /// Every pattern that an Include names, active or not.
+    pub(super) fn patterns(&self) -> impl Iterator<Item = &Path> {
+        self.includes.includes.keys().map(|pattern| Path::new(OsStr::from_bytes(pattern)))
+    }
+
+    /// What a pattern names, in the order of reading, with the lines of what could be read.
+    pub(super) fn included_by(&self, pattern: &Path) -> impl Iterator<Item = (&Path, Option<&Lines>)> {
+        let files = self.includes.includes.get(pattern.as_os_str().as_bytes()).into_iter().flatten();
+        files.map(|(path, loaded)| match loaded {
+            Loaded::Lines(lines) => (path.as_path(), Some(lines.as_ref())),
+            Loaded::Failed(_) => (path.as_path(), None),
+        })
+    }
+
     /// The included files that could be read.
     fn included(&self) -> impl Iterator<Item = &Arc<Lines>> {
         self.includes.includes.values().flatten().filter_map(|(_, loaded)| match loaded {

@@ -52,9 +52,9 @@ impl Sheet {
         }
     }
 
-    /// Puts lines before the first one; they end with a line feed.
-    pub fn prepend(&mut self, lines: &[u8]) {
-        self.top.extend_from_slice(lines);
+    /// What stands before the first line; whole lines.
+    pub fn set_top(&mut self, lines: &[u8]) {
+        self.top = lines.to_vec();
     }
 
     /// Puts a line after the last one.
@@ -106,7 +106,7 @@ mod tests {
             sheet.replace(2, *b"B");
             sheet.remove(3);
             sheet.append(b"new");
-            sheet.prepend(b"top\n");
+            sheet.set_top(b"top\n");
             assert_eq!(String::from_utf8(sheet.content()).unwrap(), want, "{before:?}");
             assert_eq!((sheet.line(1), sheet.line(2), sheet.line(3)), (Some(&b"a"[..]), Some(&b"B"[..]), None));
         }
