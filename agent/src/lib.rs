@@ -1,7 +1,7 @@
 //! hostward: the binary and everything that touches the machine.
 //!
 //! Layers, lowest first: [`sanitize`], [`nearest`], [`exit_code`], [`files`], [`lock`] · [`root`] · [`record`], [`observe`], [`audit`] ·
-//! [`survey`], [`config`], [`baseline`] · [`judge`] · [`report`] · [`command`] · [`cli`].
+//! [`survey`], [`config`], [`baseline`] · [`live`] · [`judge`] · [`report`] · [`command`] · [`cli`].
 
 pub mod audit;
 pub mod baseline;
@@ -11,6 +11,7 @@ pub mod config;
 pub mod exit_code;
 pub mod files;
 pub mod judge;
+pub mod live;
 pub mod lock;
 pub mod nearest;
 pub mod observe;

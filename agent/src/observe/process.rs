@@ -164,6 +164,14 @@ impl Processes {
         number_in(target, b"net:[")
     }
 
+    /// The process's effective user. None: it is gone.
+    ///
+    /// The kernel gives this directory to the effective user whatever else it keeps back (`fs/proc/base.c:task_dump_owner`):
+    /// the same number as in `status`, which costs it far more to write.
+    pub fn uid(&self, pid: i32) -> Option<u32> {
+        statat(&self.proc, Name::new(pid, "").as_bytes(), AtFlags::empty()).ok().map(|stat| stat.st_uid)
+    }
+
     /// The process's network namespace, to be entered.
     ///
     /// # Errors
@@ -175,9 +183,7 @@ impl Processes {
     /// What is told of a process, read through `buffer`. None: it is gone.
     pub fn describe(&self, pid: i32, buffer: &mut Vec<u8>) -> Option<Described> {
         let stat = procfs::stat(self.read_one(pid, "stat", buffer).ok()?)?;
-        // The kernel gives this directory to the effective user whatever else it keeps back (fs/proc/base.c:task_dump_owner):
-        // the same number as in `status`, which costs it far more to write.
-        let uid = statat(&self.proc, Name::new(pid, "").as_bytes(), AtFlags::empty()).ok()?.st_uid;
+        let uid = self.uid(pid)?;
         let group = self.read_one(pid, "cgroup", buffer).map(procfs::cgroup).unwrap_or_default();
         let (executable, deleted) = self.executable(pid);
         let since_boot =

@@ -123,6 +123,36 @@ pub fn net_table(bytes: &[u8], protocol: Protocol) -> (Vec<NetLine>, usize) {
     (lines, broken)
 }
 
+/// An established connection of `/proc/PID/net/{tcp,tcp6}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// The far end's address.
+    pub peer: IpAddr,
+    /// The far end's port.
+    pub peer_port: u16,
+    /// The own port.
+    pub port: u16,
+    /// Its inode.
+    pub inode: u64,
+}
+
+/// The established connections in one of these tables; lines that cannot be read are left out.
+pub fn connections(bytes: &[u8]) -> Vec<Connected> {
+    const ESTABLISHED: &str = "01";
+    let connected = |line: &[u8]| {
+        let mut fields = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+        let number = |hex| u16::from_str_radix(hex, 16).ok();
+        let port = number(fields.nth(1)?.split_once(':')?.1)?;
+        let (peer, peer_port) = fields.next()?.split_once(':')?;
+        if fields.next()? != ESTABLISHED {
+            return None;
+        }
+        let inode = fields.nth(5)?.parse().ok()?;
+        Some(Connected { peer: net_address(peer)?, peer_port: number(peer_port)?, port, inode })
+    };
+    bytes.split(|byte| *byte == b'\n').skip(1).filter_map(connected).collect()
+}
+
 fn net_line(line: &[u8]) -> Option<(u8, NetLine)> {
     let mut fields = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
     let (address, port) = fields.nth(1)?.split_once(':')?;
@@ -215,6 +245,8 @@ mod tests {
         assert_eq!(broken, 1);
         let line = NetLine { address: "127.0.0.1".parse().unwrap(), port: 8080, uid: 1000, inode: 4242 };
         assert_eq!(lines, [line]);
+        let peer = "127.0.0.1".parse().unwrap();
+        assert_eq!(connections(table), [Connected { peer, peer_port: 0xc001, port: 8080, inode: 4243 }]);
         let six = b"h\n  0: B80D0120000000000000000001000000:0035 0:0 07 0:0 0:0 0 33 0 99 2 0";
         let (lines, broken) = net_table(six, Protocol::Udp);
         assert_eq!((lines[0].address.to_string().as_str(), lines[0].port, broken), ("2001:db8::1", 53, 0));

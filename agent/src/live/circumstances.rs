@@ -1,0 +1,38 @@
+//! What only the running system tells the guards.
+
+use std::collections::BTreeMap;
+
+use hostward_checks::guard::{Circumstances, Confirm, Consent};
+use hostward_checks::observation::Mode;
+
+use super::{pending, session, unbindable};
+use crate::observe::process::Processes;
+use crate::survey::Survey;
+
+/// The program of Cloud Assistant that serves Session Manager.
+const ASSISTANT: &str = "aliyun-service";
+
+/// The circumstances of a fix on what was surveyed: nothing but the consent for an offline root.
+///
+/// [`Circumstances::dependents`] and [`Circumstances::metadata_users`] are left empty: who knows them fills them in.
+pub fn circumstances(survey: &Survey, consent: Consent, confirm: Confirm) -> Circumstances {
+    let mut out = Circumstances { consent, confirm, dependents: BTreeMap::new(), ..Circumstances::default() };
+    if survey.seen.mode == Mode::Live {
+        out.session = session();
+        out.session_manager_runs = session_manager_runs();
+        out.unbindable = unbindable(&survey.host, &survey.seen);
+        out.pending = pending(&survey.host, &survey.seen, &survey.root);
+    }
+    out
+}
+
+/// Whether the agent of Cloud Assistant runs, as root and from where its packages put it.
+fn session_manager_runs() -> bool {
+    let Ok(processes) = Processes::list() else { return false };
+    processes.pids.iter().any(|pid| {
+        let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        let named = program.file_name().is_some_and(|name| name == ASSISTANT);
+        let installed = ["/usr/local/share/aliyun-assist", "/opt/local/share/aliyun-assist"];
+        named && installed.iter().any(|dir| program.starts_with(dir)) && processes.uid(*pid) == Some(0)
+    })
+}
