@@ -121,6 +121,8 @@ pub struct UnitAction {
 /// hostward's own nftables table, replaced whole in one transaction of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NftTable {
+    /// The table that the files of before stand for; undoing loads it again. None: no such table.
+    pub before: Option<String>,
     /// The table as `nft -f` reads it; None: no such table.
     pub after: Option<String>,
 }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use crate::check::{Input, Text};
 use crate::edit::Edit;
 use crate::observation::UnixSeconds;
+use crate::observation::socket::Protocol;
 use crate::plan::{Plan, Said};
 
 /// One guard.
@@ -125,6 +126,10 @@ pub struct Circumstances {
     pub pending: Vec<(String, PathBuf)>,
     /// What hangs on a unit: units that need it, and peers that talk to it now.
     pub dependents: BTreeMap<String, Vec<String>>,
+    /// Remote addresses of present connections to a port of this host, each once.
+    pub peers: BTreeMap<(Protocol, u16), Vec<IpAddr>>,
+    /// Where this program stands, so that a unit can start it.
+    pub program: Option<PathBuf>,
     /// User ids that were seen asking the metadata service; None: nobody has looked yet.
     pub metadata_users: Option<Vec<u32>>,
 }

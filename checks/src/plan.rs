@@ -17,7 +17,7 @@ mod fold;
 mod obstacle;
 mod settings;
 mod sshd;
-mod table;
+pub mod table;
 
 pub use obstacle::Obstacle;
 

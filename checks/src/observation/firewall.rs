@@ -13,6 +13,9 @@ pub struct Firewall {
     pub ports: Vec<PortRule>,
     /// Whether a port that no rule names is let in. None: the rules say more than hostward models.
     pub default_accepts: Option<bool>,
+    /// Protocol, first and last port where only sources that the rules name get in, loopback and narrow networks: an address
+    /// that no rule names does not.
+    pub closed: Vec<(Protocol, u16, u16)>,
     /// Ports published by destination NAT (Docker without userland proxy, NodePorts).
     pub published: Vec<Published>,
     /// Which local users the rules let connect to 100.100.100.200.
@@ -39,6 +42,13 @@ impl Firewall {
     pub fn accepts(&self, protocol: Protocol, port: u16) -> Option<bool> {
         let rule = self.ports.iter().find(|rule| rule.protocol == protocol && (rule.low..=rule.high).contains(&port));
         rule.map_or(self.default_accepts, |rule| rule.accepts_any)
+    }
+}
+
+impl Firewall {
+    /// Whether an address that no rule names is kept out for certain, whoever else may come.
+    pub fn keeps_strangers_out(&self, protocol: Protocol, port: u16) -> bool {
+        self.closed.iter().any(|(of, low, high)| *of == protocol && (*low..=*high).contains(&port))
     }
 }
 

@@ -305,7 +305,7 @@ impl Ruleset {
             fill(&mut ports, *udp);
         }
         let (published, metadata) = (self.published(), self.metadata());
-        Firewall { filters_input, ports, default_accepts, published, metadata, source }
+        Firewall { filters_input, ports, default_accepts, closed: Vec::new(), published, metadata, source }
     }
 
     /// Whether any rule or policy that a packet of this hook may meet can drop it.

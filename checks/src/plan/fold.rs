@@ -25,6 +25,8 @@ pub(super) struct Work<'r, 's> {
     pub(super) sshd: BTreeMap<PathBuf, sshd::Placed>,
     /// What the firewall table is to do.
     pub(super) table: table::Rules,
+    /// Where this program stands.
+    pub(super) program: Option<PathBuf>,
     /// Requests to the service manager, in order.
     units: Vec<UnitAction>,
     /// Requests that come with a change of a file, and only with it.
@@ -72,6 +74,7 @@ pub(super) fn fold(
         draft: Draft::new(reader, obstacles),
         sshd: BTreeMap::new(),
         table: table::Rules::default(),
+        program: circumstances.program.clone(),
         units: Vec::new(),
         after: Vec::new(),
         remote: Vec::new(),
