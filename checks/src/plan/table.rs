@@ -15,7 +15,6 @@ pub mod limits;
 pub mod rules;
 mod unit;
 
-
 pub use lay::{lay_observed, planned};
 pub use limits::Limits;
 pub use rules::Table;
@@ -65,7 +64,8 @@ pub(super) fn limit(work: &mut Work<'_, '_>, input: &Input<'_>, edit: &Edit) -> 
     match edit {
         Edit::LimitPort { protocol, port, sources } => {
             let Some(protocol) = limits::protocol(protocol) else { return Ok(()) };
-            let net = |source: &String| limits::net(source).ok_or_else(|| refused(Said::new(&SOURCE).with("source", source)));
+            let net =
+                |source: &String| limits::net(source).ok_or_else(|| refused(Said::new(&SOURCE).with("source", source)));
             let mut allowed = sources.iter().map(net).collect::<Result<BTreeSet<_>, _>>()?;
             if serves_logins(input, protocol, *port) {
                 allowed.extend(rules::WORKBENCH);

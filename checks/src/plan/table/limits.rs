@@ -159,7 +159,10 @@ mod tests {
         limits.ports.insert((Protocol::Udp, 161), BTreeSet::new());
         limits.metadata = Some([0, 33].into());
         let text = limits.text();
-        assert!(text.contains("tcp 6379 0.0.0.0/0 10.0.0.0/8 192.0.2.7/32 ::/0 fd00::/8\nudp 161\nmetadata 0 33\n"), "{text}");
+        assert!(
+            text.contains("tcp 6379 0.0.0.0/0 10.0.0.0/8 192.0.2.7/32 ::/0 fd00::/8\nudp 161\nmetadata 0 33\n"),
+            "{text}"
+        );
         assert_eq!(Limits::read(text.as_bytes()), (limits, vec![]));
     }
 

@@ -177,8 +177,8 @@ impl Table {
 
     /// What the chain decides; None: nothing.
     fn walk(&self, chain: &Chain, packet: &Packet) -> Option<bool> {
-        chain.rules.iter().filter(|(tests, _)| tests.iter().all(|test| test.holds(packet))).find_map(
-            |(_, action)| match action {
+        chain.rules.iter().filter(|(tests, _)| tests.iter().all(|test| test.holds(packet))).find_map(|(_, action)| {
+            match action {
                 Action::Accept => Some(true),
                 Action::Drop | Action::Reject => Some(false),
                 // No chain jumps to one that comes after it: this ends.
@@ -186,8 +186,8 @@ impl Table {
                     let before = self.chains.iter().take_while(|other| other.name != chain.name);
                     before.into_iter().find(|other| other.name == *name).and_then(|other| self.walk(other, packet))
                 }
-            },
-        )
+            }
+        })
     }
 }
 
@@ -273,9 +273,7 @@ impl Test {
             Self::ToHost => packet.to_host,
             Self::From(net) => holds(*net, packet.source),
             Self::To(address) => packet.destination == *address,
-            Self::Dhcp(from, to) => {
-                (packet.protocol, packet.from_port, packet.port) == (Protocol::Udp, *from, *to)
-            }
+            Self::Dhcp(from, to) => (packet.protocol, packet.from_port, packet.port) == (Protocol::Udp, *from, *to),
             Self::Opens(protocol, port) => (packet.protocol, packet.port) == (*protocol, *port) && packet.opens,
             Self::SentByNone(users) => packet.sender.is_some_and(|uid| !users.contains(&uid)),
         }
