@@ -108,7 +108,7 @@ fn read(reader: &Reader<'_>) -> Result<Limits, Refused> {
         Err(Miss::Pending) => return Err((state.to_path_buf(), Obstacle::Pending)),
         Err(Miss::Unreadable(why)) => return Err((state.to_path_buf(), Obstacle::Unreadable(why))),
     };
-    let (limits, defects) = Limits::read(&bytes);
+    let (limits, defects) = Limits::read(bytes);
     match defects.into_iter().next() {
         None => Ok(limits),
         Some(defect) => {
