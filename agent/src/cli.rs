@@ -18,6 +18,7 @@ const AFTER: &str = "Exit codes: 0 clean · 1 findings · 2 undecided · 3 fix r
 #[derive(Debug, Subcommand)]
 enum Command {
     Scan(Box<command::scan::Args>),
+    Fix(Box<command::fix::Args>),
     SshdConfig(command::sshd_config::Args),
     Access(command::access::Args),
     Baseline(command::baseline::Args),
@@ -33,6 +34,7 @@ impl Cli {
     fn run(&self) -> anyhow::Result<ExitCode> {
         match &self.command {
             Command::Scan(args) => command::scan::run(args),
+            Command::Fix(args) => command::fix::run(args),
             Command::SshdConfig(args) => command::sshd_config::run(args),
             Command::Access(args) => command::access::run(args),
             Command::Baseline(args) => command::baseline::run(args),

@@ -4,6 +4,7 @@ pub mod access;
 pub mod baseline;
 pub mod completions;
 pub mod explain;
+pub mod fix;
 pub mod list;
 pub mod look;
 pub mod passwords;

@@ -2,9 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use hostward_checks::check::{Check, Doubt, Finding, Input, Severity, Text, Verdict};
+use hostward_checks::check::{Check, Doubt, Finding, Input, Scope, Severity, Text, Verdict};
 use hostward_checks::fact::Why;
-use hostward_checks::observation::UnixSeconds;
+use hostward_checks::observation::{Mode, UnixSeconds};
 use hostward_checks::policy::Policy;
 use sha2::{Digest, Sha256};
 
@@ -91,6 +91,14 @@ pub fn run(check: &Check, input: &Input<'_>) -> Verdict {
         let why = Why::Failed(format!("the check failed inside ({what}); please report it"));
         Verdict::Unknown(vec![Doubt { subject: format!("check:{}", check.id), why }])
     })
+}
+
+/// What a check says where it can look; a check outside its scope does not apply.
+pub fn verdict(check: &Check, input: &Input<'_>) -> Verdict {
+    match (check.scope, input.seen.mode) {
+        (Scope::Live, Mode::Offline) => Verdict::NotApplicable(LIVE_ONLY),
+        _ => run(check, input),
+    }
 }
 
 /// The fingerprint of a finding: stable over runs, versions and languages.

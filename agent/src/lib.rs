@@ -1,7 +1,7 @@
 //! hostward: the binary and everything that touches the machine.
 //!
 //! Layers, lowest first: [`sanitize`], [`nearest`], [`exit_code`], [`files`], [`lock`] · [`root`] · [`record`], [`observe`], [`audit`] ·
-//! [`survey`], [`config`], [`baseline`] · [`live`] · [`judge`] · [`report`] · [`command`] · [`cli`].
+//! [`survey`], [`config`], [`baseline`] · [`live`] · [`judge`] · [`plan`] · [`report`] · [`command`] · [`cli`].
 
 pub mod audit;
 pub mod baseline;
@@ -15,6 +15,7 @@ pub mod live;
 pub mod lock;
 pub mod nearest;
 pub mod observe;
+pub mod plan;
 pub mod record;
 pub mod report;
 pub mod root;

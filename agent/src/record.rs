@@ -22,14 +22,22 @@ pub struct Recorded {
 
 /// Records a root until the parsers need nothing more. Facts about a path that never settles are unknown.
 pub fn record(root: &Root, seen: &Observations) -> Recorded {
-    let (mut snapshot, mut budget) = (Snapshot::new(), Budget::default());
+    record_over(root, seen, Snapshot::new(), |_| {})
+}
+
+/// The same, from what is recorded already; `lay` puts over the snapshot, each time the root has answered more, what is to be
+/// read instead of it.
+pub fn record_over(root: &Root, seen: &Observations, mut snapshot: Snapshot, lay: impl Fn(&mut Snapshot)) -> Recorded {
+    let mut budget = Budget::default();
     let mut reading = Reading::default();
+    lay(&mut snapshot);
     for _ in 0..MAX_ROUNDS {
         let need = reading.step(&snapshot, seen);
         if need.is_empty() {
             break;
         }
         root.answer(&need, &mut snapshot, &mut budget);
+        lay(&mut snapshot);
     }
     // What never settles is taken as it stands.
     let host = reading.finish().unwrap_or_else(|| Host::read(&snapshot, seen).0);

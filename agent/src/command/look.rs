@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use hostward_checks::access::Access;
 use hostward_checks::catalogue;
-use hostward_checks::check::{Check, Input, Profile, Scope, Verdict};
+use hostward_checks::check::{Check, Input, Profile};
 use hostward_checks::observation::Mode;
 use hostward_checks::policy::Policy;
 
@@ -115,6 +115,8 @@ impl Looking {
 pub struct Looked {
     /// What was seen.
     pub survey: Survey,
+    /// Who gets in.
+    pub access: Access,
     /// What the checks say, judged.
     pub judged: Vec<Judged>,
     /// When it began.
@@ -123,11 +125,20 @@ pub struct Looked {
     pub milliseconds: u64,
 }
 
-/// Looks and judges. With a baseline only what is new counts.
+/// Looks and judges, sharing the host with other scans. With a baseline only what is new counts.
 ///
 /// # Errors
 /// A check that does not exist, another run that holds the host, a root that is not there.
 pub fn look(args: &Looking, all: &Configuration, baseline: Option<&Baseline>) -> anyhow::Result<Looked> {
+    let _lock = if args.root.is_none() { crate::lock::share(Path::new(crate::lock::PATH))? } else { None };
+    look_alone(args, all, baseline)
+}
+
+/// The same for who holds the host's lock already.
+///
+/// # Errors
+/// A check that does not exist, a root that is not there.
+pub fn look_alone(args: &Looking, all: &Configuration, baseline: Option<&Baseline>) -> anyhow::Result<Looked> {
     let (began, started) = (Instant::now(), jiff::Timestamp::now());
     let checks = select(args, &all.policy)?;
     let wanted = Wanted {
@@ -137,7 +148,6 @@ pub fn look(args: &Looking, all: &Configuration, baseline: Option<&Baseline>) ->
         metadata_endpoint: args.metadata_endpoint.or(all.settings.metadata_endpoint),
         says_ecs: all.settings.platform.says_ecs(),
     };
-    let _lock = if args.root.is_none() { crate::lock::share(Path::new(crate::lock::PATH))? } else { None };
     let mut survey = survey(args.root.as_deref(), &wanted)?;
     let access = Access::resolve(&survey.host, &survey.seen);
     if survey.seen.mode == Mode::Live {
@@ -150,17 +160,9 @@ pub fn look(args: &Looking, all: &Configuration, baseline: Option<&Baseline>) ->
     }
     let input = Input { host: &survey.host, seen: &survey.seen, access: &access, policy: &all.policy };
     let rules = Rules { policy: &all.policy, now: survey.seen.now, baseline };
-    let judged = checks.iter().map(|check| judge::judge(check, verdict(check, &input), &rules)).collect();
+    let judged = checks.iter().map(|check| judge::judge(check, judge::verdict(check, &input), &rules)).collect();
     let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(Looked { survey, judged, started, milliseconds })
-}
-
-/// A check outside its scope does not apply; everywhere else it is run.
-fn verdict(check: &Check, input: &Input<'_>) -> Verdict {
-    match (check.scope, input.seen.mode) {
-        (Scope::Live, Mode::Offline) => Verdict::NotApplicable(judge::LIVE_ONLY),
-        _ => judge::run(check, input),
-    }
+    Ok(Looked { survey, access, judged, started, milliseconds })
 }
 
 /// The command line's `--only`, else what the policy selects; without what `--skip` names.
