@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::parse::key_blob::Fingerprint;
+
 /// A proposed change: data, applied by nobody who has not read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
@@ -71,12 +73,14 @@ pub enum Edit {
         /// Its mode.
         mode: u32,
     },
-    /// Take one line out of a file; its content goes to the transaction.
+    /// Take the line of a key out of a file; its content goes to the transaction.
     RemoveLine {
         /// The file.
         file: PathBuf,
         /// The line, from 1.
         line: u32,
+        /// The key that it must hold.
+        key: Fingerprint,
     },
     /// Set the mode, keeping the owner.
     Chmod {

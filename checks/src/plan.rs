@@ -18,6 +18,8 @@ mod obstacle;
 mod settings;
 mod sshd;
 pub mod table;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use obstacle::Obstacle;
 

@@ -92,9 +92,13 @@ pub fn words(edit: &Edit, lang: Lang) -> String {
             let file = path_text(file);
             if zh { format!("写入 {file}（权限 {mode:04o}）") } else { format!("write {file} (mode {mode:04o})") }
         }
-        Edit::RemoveLine { file, line } => {
+        Edit::RemoveLine { file, line, key } => {
             let file = path_text(file);
-            if zh { format!("移除 {file} 第 {line} 行") } else { format!("remove line {line} of {file}") }
+            if zh {
+                format!("移除 {file} 第 {line} 行（{key}）")
+            } else {
+                format!("remove line {line} of {file} ({key})")
+            }
         }
         Edit::Chmod { file, mode } => format!("chmod {mode:04o} {}", path_text(file)),
         Edit::Chown { file, uid, gid } => format!("chown {uid}:{gid} {}", path_text(file)),

@@ -89,7 +89,7 @@ fn seen(mut finding: Finding, places: &[Place<'_>]) -> Finding {
 /// Adds the removal of the lines.
 fn removing(mut finding: Finding, places: &[Place<'_>]) -> Finding {
     for Place { file, line, .. } in places {
-        let edit = Edit::RemoveLine { file: file.canonical.clone(), line: line.line };
+        let edit = Edit::RemoveLine { file: file.canonical.clone(), line: line.line, key: line.key.fingerprint() };
         if !finding.fix.contains(&edit) {
             finding = finding.fixed_by(edit);
         }

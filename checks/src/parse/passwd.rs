@@ -336,7 +336,8 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
 }
 
-fn skip_blanks(bytes: &[u8]) -> &[u8] {
+/// What is left behind leading blanks, which the C library skips.
+pub(crate) fn skip_blanks(bytes: &[u8]) -> &[u8] {
     let start = bytes.iter().position(|byte| !is_blank(*byte)).unwrap_or(bytes.len());
     bytes.get(start..).unwrap_or_default()
 }

@@ -197,6 +197,14 @@ impl<'r, 's> Draft<'r, 's> {
         }
     }
 
+    /// Owner and mode that a place without links on the way will have; None: nothing was asked for there, or it goes.
+    pub fn becomes(&self, place: &Path) -> Option<Owner> {
+        match &self.nodes.get(place)?.after {
+            After::Owner(owner) | After::Lines(_, owner) | After::Whole(_, owner) | After::Dir(owner) => Some(*owner),
+            After::Removed => None,
+        }
+    }
+
     /// What changed, in the order of the paths: a directory before what is in it.
     pub fn changes(&self) -> Vec<FileChange> {
         let mut changes = Vec::new();

@@ -144,10 +144,10 @@ fn make(work: &mut Work<'_, '_>, input: &Input<'_>, edit: &Edit) -> Result<(), R
         Edit::SetAgeing { user, min, max, warn } => accounts::ageing(work, input, user, [*min, *max, *warn]),
         Edit::SetKey { file, key, value } => settings::set(work, file, key, value),
         Edit::WriteFile { file, content, mode } => files::write(work, file, content, *mode),
-        Edit::RemoveLine { file, line } => files::remove_line(work, file, *line),
-        Edit::Chmod { file, mode } => files::chmod(work, file, *mode),
-        Edit::Chown { file, uid, gid } => files::chown(work, file, *uid, *gid),
-        Edit::RemoveFile { file } => work.draft.remove(file).map_err(|obstacle| (file.clone(), obstacle)),
+        Edit::RemoveLine { file, line, key } => files::remove_line(work, input, file, *line, key),
+        Edit::Chmod { file, mode } => files::chmod(work, input, file, *mode),
+        Edit::Chown { file, uid, gid } => files::chown(work, input, file, *uid, *gid),
+        Edit::RemoveFile { file } => files::remove(work, file),
         Edit::StopUnit { unit } => {
             work.ask(unit, Verb::StopAndDisable);
             Ok(())

@@ -83,6 +83,18 @@ mod tests {
     }
 
     #[test]
+    fn the_fix_leaves_no_field_empty() {
+        let case = Case::new().password("alice", "");
+        assert!(case.becomes(&CHECK, "/etc/shadow").starts_with("0:42 0640 root:*:"));
+        assert!(case.becomes(&CHECK, "/etc/shadow").ends_with("\nalice:!:1000:0:99999:7:::\n"));
+        assert!(case.without_pam().becomes(&CHECK, "/etc/shadow").ends_with("\nalice:*:1000:0:99999:7:::\n"));
+        let old = Case::new().user("old::1002:1002::/:/bin/sh");
+        assert!(old.becomes(&CHECK, "/etc/passwd").ends_with("\nold:!:1002:1002::/:/bin/sh\n"));
+        let shadowed = old.password("old", "");
+        assert!(shadowed.becomes(&CHECK, "/etc/passwd").ends_with("\nold:x:1002:1002::/:/bin/sh\n"));
+    }
+
+    #[test]
     fn an_unreadable_shadow_is_unknown() {
         assert_eq!(Case::new().deny("/etc/shadow").doubts(&CHECK), ["file:/etc/shadow"]);
         assert_eq!(Case::new().deny("/etc/passwd").doubts(&CHECK), ["file:/etc/passwd"]);

@@ -134,7 +134,13 @@ mod tests {
     fn the_fix_mends_it() {
         let case = Case::new().owned("/etc/shadow", 0, 42, 0o646);
         assert_eq!(case.finding(&CHECK).fix, [Edit::Chmod { file: "/etc/shadow".into(), mode: 0o640 }]);
-        case.owned("/etc/shadow", 0, 42, 0o640).clean(&CHECK);
+        assert!(case.becomes(&CHECK, "/etc/shadow").starts_with("0:42 0640 root:"));
+        for (uid, gid, mode, want) in
+            [(1000, 1000, 0o666, "0:0 0600"), (0, 1000, 0o640, "0:0 0600"), (7, 42, 0o777, "0:42 0640")]
+        {
+            let case = Case::new().owned("/etc/shadow", uid, gid, mode);
+            assert!(case.becomes(&CHECK, "/etc/shadow").starts_with(want), "{uid}:{gid} {mode:o}");
+        }
     }
 
     #[test]

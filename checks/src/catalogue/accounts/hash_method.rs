@@ -121,7 +121,9 @@ fn new_passwords(input: &Input<'_>, tally: &mut Tally) {
     }
     match &input.host.accounts.login_defs {
         Fact::Known(defs) => {
-            let Some(setting) = defs.get("ENCRYPT_METHOD").filter(|setting| !strong(&setting.value)) else { return };
+            // The last holds for shadow-utils, the first for pam_unix (`pam_modutil_search_key`).
+            let mut settings = defs.settings.iter().filter(|setting| setting.key == "ENCRYPT_METHOD");
+            let Some(setting) = settings.find(|setting| !strong(&setting.value)) else { return };
             let edit = Edit::SetKey { file: LOGIN_DEFS.into(), key: "ENCRYPT_METHOD", value: "SHA512".to_owned() };
             let finding = Finding::new(Severity::Medium, format!("file:{LOGIN_DEFS}"), "new")
                 .with("file", LOGIN_DEFS)
@@ -171,6 +173,10 @@ mod tests {
         let defs = pam("yescrypt").file("/etc/login.defs", "ENCRYPT_METHOD DES\n");
         assert_eq!(defs.findings(&CHECK), ["file:/etc/login.defs new"]);
         assert_eq!(defs.finding(&CHECK).fix.len(), 1);
+        assert_eq!(defs.becomes(&CHECK, "/etc/login.defs"), "0:0 0644 ENCRYPT_METHOD SHA512\n");
+        // The first holds for pam_unix, the last for shadow-utils.
+        let twice = pam("").file("/etc/login.defs", "ENCRYPT_METHOD MD5\nENCRYPT_METHOD YESCRYPT\n");
+        assert_eq!(twice.becomes(&CHECK, "/etc/login.defs"), "0:0 0644 ENCRYPT_METHOD SHA512\nENCRYPT_METHOD SHA512\n");
         pam("").file("/etc/login.defs", "ENCRYPT_METHOD SHA512\n").clean(&CHECK);
         assert_eq!(pam("").deny("/etc/login.defs").doubts(&CHECK), ["file:/etc/login.defs"]);
         pam("sha512").deny("/etc/login.defs").clean(&CHECK);

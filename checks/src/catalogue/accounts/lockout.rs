@@ -103,6 +103,8 @@ mod tests {
         let loose = case.file(FAILLOCK, "deny = 11\n");
         assert_eq!(loose.findings(&CHECK), ["pam:sshd deny"]);
         assert_eq!(loose.finding(&CHECK).fix.len(), 1);
+        let mended = loose.file(FAILLOCK, "# deny = 3\ndeny=20 # x\nunlock_time = 60\n").becomes(&CHECK, FAILLOCK);
+        assert_eq!(mended, "0:0 0644 # deny = 3\ndeny = 5 # x\nunlock_time = 60\n");
         assert_eq!(case.file(FAILLOCK, "deny = 0\n").findings(&CHECK), ["pam:sshd deny"]);
         let half = WIRED.replace("authfail", "audit");
         assert_eq!(case.file("/etc/pam.d/sshd", &half).findings(&CHECK), ["pam:sshd not-wired"]);

@@ -86,7 +86,8 @@ fn check(input: &Input<'_>) -> Verdict {
                     continue;
                 }
                 let written = setting.map_or("-", |setting| setting.value.as_str());
-                let edit = Edit::SetKey { file: LOGIN_DEFS.into(), key, value: wanted.to_string() };
+                let value = wanted.clamp(least, most.max(least)).to_string();
+                let edit = Edit::SetKey { file: LOGIN_DEFS.into(), key, value };
                 let finding = Finding::new(Severity::Low, format!("login.defs:{key}"), "defs")
                     .with("key", key)
                     .with("value", written)
@@ -108,7 +109,8 @@ fn check(input: &Input<'_>) -> Verdict {
                     .with_number("least", least)
                     .with_number("most", most)
                     .seen(SHADOW, Some(shadow.line), format!("{}: {}", user.name().text(), odd.join(", ")));
-                tally.fail(fixing(finding, input, user, shadow));
+                let wanted = bounds.map(|(_, (least, most), wanted)| wanted.clamp(least, most.max(least)));
+                tally.fail(fixing(finding, input, user, shadow, wanted));
             }
         } else {
             tally.doubt(subject(user), Why::Failed("its password has no shadow line, so it has no age".to_owned()));
@@ -128,15 +130,21 @@ fn odd(shadow: &ShadowEntry, bounds: &[(&str, (i64, i64), i64); 3]) -> Vec<Strin
 }
 
 /// Proposes the ageing fields, unless the password would expire within two weeks: that would lock its owner out.
-fn fixing(finding: Finding, input: &Input<'_>, user: &User, shadow: &ShadowEntry) -> Finding {
+fn fixing(
+    finding: Finding,
+    input: &Input<'_>,
+    user: &User,
+    shadow: &ShadowEntry,
+    [max, min, warn]: [i64; 3],
+) -> Finding {
     let today = input.seen.now.div_euclid(86400);
-    let safe = shadow.last_change.is_some_and(|day| day > 0 && day + MAX_DAYS >= today + MARGIN_DAYS);
+    let safe = shadow.last_change.is_some_and(|day| day > 0 && day + max >= today + MARGIN_DAYS);
     match std::str::from_utf8(user.name().bytes()) {
         Ok(name) if safe => finding.fixed_by(Edit::SetAgeing {
             user: name.to_owned(),
-            min: Some(MIN_DAYS),
-            max: Some(MAX_DAYS),
-            warn: Some(WARN_DAYS),
+            min: Some(min),
+            max: Some(max),
+            warn: Some(warn),
         }),
         _ => finding,
     }
@@ -172,6 +180,26 @@ mod tests {
         assert_eq!(loose.findings(&CHECK), want);
         assert_eq!(case.findings(&CHECK), want, "without a file nothing is set");
         assert_eq!(case.deny("/etc/login.defs").doubts(&CHECK), ["file:/etc/login.defs"]);
+    }
+
+    #[test]
+    fn the_fix_sets_what_policy_asks_for() {
+        let case = Case::new().file("/etc/login.defs", "# ages\nPASS_MAX_DAYS\t99999\nPASS_MIN_DAYS 0 # x\n");
+        let mut case = case.shadow("alice", &format!("{SHA512}:11560:0:99999:7:::"));
+        let defs = "0:0 0644 # ages\nPASS_MAX_DAYS\t90\n# x\nPASS_MIN_DAYS 7\nPASS_WARN_AGE\t7\n";
+        assert_eq!(case.becomes(&CHECK, "/etc/login.defs"), defs);
+        assert!(case.becomes(&CHECK, "/etc/shadow").ends_with(&format!("\nalice:{SHA512}:11560:7:90:7:::\n")));
+        // The short form of the line, which has no place for the warning.
+        let short = case.shadow("alice", &format!("{SHA512}:11560:0:99999:"));
+        assert!(short.becomes(&CHECK, "/etc/shadow").ends_with(&format!("\nalice:{SHA512}:11560:7:90:7:::\n")));
+        case.policy.limits.password_max_days = (30, 60);
+        assert!(case.becomes(&CHECK, "/etc/shadow").ends_with(&format!("\nalice:{SHA512}:11560:7:60:7:::\n")));
+        // A missing file is made, of the vendor's where there is one.
+        let none = Case::new().shadow("alice", &format!("{SHA512}:11560:7:90:7:::"));
+        let fresh = "PASS_MAX_DAYS\t90\nPASS_MIN_DAYS\t7\nPASS_WARN_AGE\t7\n";
+        assert_eq!(none.becomes(&CHECK, "/etc/login.defs"), format!("0:0 0644 {fresh}"));
+        let vendors = none.file("/usr/etc/login.defs", "UMASK 022\n");
+        assert_eq!(vendors.becomes(&CHECK, "/etc/login.defs"), format!("0:0 0644 UMASK 022\n{fresh}"));
     }
 
     #[test]

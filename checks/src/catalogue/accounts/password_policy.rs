@@ -157,6 +157,9 @@ mod tests {
         assert_eq!(weak.findings(&CHECK), ["pam:length length", "pam:classes classes"]);
         let set = |key, value: &str| Edit::SetKey { file: PWQUALITY.into(), key, value: value.to_owned() };
         assert_eq!(weak.finding(&CHECK).fix, [set("minlen", "10")]);
+        assert_eq!(weak.becomes(&CHECK, PWQUALITY), "0:0 0644 minlen = 10\nminclass = 3\n");
+        let none = passwd("password requisite pam_pwquality.so\n");
+        assert_eq!(none.becomes(&CHECK, PWQUALITY), "0:0 0644 minlen = 10\nminclass = 3\n");
         let fixed = passwd("password requisite pam_pwquality.so minlen=6\n").file(PWQUALITY, conf);
         assert_eq!(fixed.finding(&CHECK).fix, [], "an argument of PAM's line is explained only");
     }

@@ -93,6 +93,7 @@ mod tests {
         assert_eq!(case.findings(&CHECK), ["account:web password"]);
         let edit = Edit::SetShell { user: "web".to_owned(), shell: "/usr/sbin/nologin" };
         assert_eq!(case.finding(&CHECK).fix, [edit]);
+        assert!(case.becomes(&CHECK, "/etc/passwd").contains("\nweb:x:900:900::/srv:/usr/sbin/nologin\n"));
         case.file("/etc/passwd", "web:x:900:900::/srv:/usr/sbin/nologin\n").clean(&CHECK);
         Case::new().user("aegis:x:950:950::/:/bin/sh").login("aegis").clean(&CHECK);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::access::{Access, AccessDoubt, AccountAccess, DaemonAccess, Grant, Method, SourceAccess, SourceClass, Way};
 use crate::check::{Check, Finding, Input, Profile, Verdict, placeholders};
@@ -11,9 +11,10 @@ use crate::host::Host;
 use crate::observation::Observations;
 use crate::observation::password::{AccountAudit, Outcome, PasswordAudit};
 use crate::parse::passwd::Name;
+use crate::plan::testing::mended;
 use crate::policy::Policy;
-use crate::snapshot::Sketch;
-use crate::sshd::Effective;
+use crate::snapshot::{Reader, Sketch, Snapshot};
+use crate::sshd::{Effective, Origin, Setting, Value};
 
 /// A sha512crypt hash.
 pub(super) const SHA512: &str =
@@ -27,6 +28,7 @@ pub(super) struct Case {
     shadow: Vec<(String, String)>,
     logins: Vec<String>,
     doubtful: bool,
+    pam: bool,
     /// The policy.
     pub(super) policy: Policy,
     /// What was observed.
@@ -42,6 +44,7 @@ impl Case {
             shadow: ["root", "web", "alice"].map(|name| (name.to_owned(), "*:1000:0:99999:7:::".to_owned())).to_vec(),
             logins: Vec::new(),
             doubtful: false,
+            pam: true,
             policy: Policy::builtin(Profile::Enhanced),
             seen: Observations::offline(1_000_000_000),
         };
@@ -105,6 +108,11 @@ impl Case {
         Self { doubtful: true, ..self.clone() }
     }
 
+    /// An sshd that runs without PAM.
+    pub(super) fn without_pam(&self) -> Self {
+        Self { pam: false, ..self.clone() }
+    }
+
     /// What the password audit found.
     pub(super) fn audit(&self, user: &str, tried: u64, outcome: Outcome) -> Self {
         let mut case = self.clone();
@@ -135,24 +143,31 @@ impl Case {
         };
         let accounts = host.accounts.list().iter().map(account).collect();
         let config = PathBuf::from("/etc/ssh/sshd_config");
+        let value = if self.pam { "yes" } else { "no" };
+        let value = Value { text: value.to_owned(), words: vec![value.to_owned()], origin: Origin::Default };
+        let settings = Effective { settings: vec![Setting { keyword: "usepam", values: vec![value] }] };
         let daemon = DaemonAccess {
             config,
             unit: None,
             listeners: Vec::new(),
             accounts,
             doubts: Vec::new(),
-            global: Ok(Effective::default()),
-            effective: vec![Effective::default()],
+            global: Ok(settings.clone()),
+            effective: vec![settings],
             program: String::new(),
             options: String::new(),
         };
         Access { daemons: vec![daemon] }
     }
 
-    /// What the check says.
-    pub(super) fn verdict(&self, check: &Check) -> Verdict {
+    /// The files.
+    pub(super) fn snapshot(&self) -> Snapshot {
         let lines: String = self.shadow.iter().map(|(name, fields)| format!("{name}:{fields}\n")).collect();
-        let mut sketch = Sketch::new().file("/etc/shadow", lines).owned("/etc/shadow", 0, 42, 0o640);
+        let mut sketch = Sketch::new()
+            .file("/etc/shadow", lines)
+            .owned("/etc/shadow", 0, 42, 0o640)
+            .file("/usr/sbin/nologin", "")
+            .owned("/usr/sbin/nologin", 0, 0, 0o755);
         for (path, content) in &self.files {
             sketch = match content {
                 Ok(content) => sketch.file(path, content),
@@ -162,14 +177,44 @@ impl Case {
         for (path, (uid, gid, mode)) in &self.owners {
             sketch = sketch.owned(path, *uid, *gid, *mode);
         }
-        let (host, need) = Host::read(&sketch.snapshot(), &self.seen);
+        sketch.snapshot()
+    }
+
+    /// Does something with what a check may look at.
+    pub(super) fn with<T>(&self, snapshot: &Snapshot, act: impl FnOnce(&Input<'_>) -> T) -> T {
+        let (host, need) = Host::read(snapshot, &self.seen);
         assert!(need.is_empty(), "{need:?}");
         let access = self.access(&host);
-        let verdict = (check.check)(&Input { host: &host, seen: &self.seen, access: &access, policy: &self.policy });
+        act(&Input { host: &host, seen: &self.seen, access: &access, policy: &self.policy })
+    }
+
+    /// What the check says.
+    pub(super) fn verdict(&self, check: &Check) -> Verdict {
+        let verdict = self.with(&self.snapshot(), |input| (check.check)(input));
         if let Verdict::Fail(findings, _) = &verdict {
             findings.iter().for_each(|finding| complete(check, finding));
         }
         verdict
+    }
+
+    /// Mends every finding; then the check passes, so that there is nothing more to mend. The host afterwards.
+    pub(super) fn mends(&self, check: &'static Check) -> Snapshot {
+        let snapshot = self.snapshot();
+        let after = self.with(&snapshot, |input| {
+            let Verdict::Fail(findings, _) = (check.check)(input) else { panic!("{}: nothing is wrong", check.id) };
+            mended(&snapshot, input, check, &findings)
+        });
+        let verdict = self.with(&after, |input| (check.check)(input));
+        assert_eq!(verdict, Verdict::Pass, "{} after its own fix", check.id);
+        after
+    }
+
+    /// The file, the owner in front, after the check's findings are mended.
+    pub(super) fn becomes(&self, check: &'static Check, path: &str) -> String {
+        let after = self.mends(check);
+        let reader = Reader::new(&after);
+        let view = reader.file(Path::new(path)).unwrap();
+        format!("{}:{} {:04o} {}", view.meta.uid, view.meta.gid, view.meta.mode, str::from_utf8(view.bytes).unwrap())
     }
 
     /// The findings, as subject and message.

@@ -85,13 +85,14 @@ fn hides(user: &User) -> bool {
     name.is_empty() || name.iter().any(|byte| !byte.is_ascii_graphic())
 }
 
-/// An account for people with a shell, or any with a shell and a way in.
+/// A shell, and a way in or a password. What is not known counts against an account for people.
 fn can_log_in(input: &Input<'_>, user: &User, tally: &mut Tally) -> bool {
     if !user.has_login_shell() {
         return false;
     }
     let way = way_in(input, user);
-    if input.host.accounts.is_human(user) || user.is_root() || way.any {
+    let unsure = !way.doubts.is_empty() || matches!(user.password(), Fact::Unknown(_));
+    if way.any || (unsure && input.host.accounts.is_human(user)) {
         return true;
     }
     match user.password() {
@@ -110,6 +111,7 @@ fn can_log_in(input: &Input<'_>, user: &User, tally: &mut Tally) -> bool {
 mod tests {
     use super::super::testing::{Case, SHA512};
     use super::*;
+    use crate::plan::testing::{planned, refusals};
 
     fn expecting(names: &[&str]) -> Case {
         let mut case = Case::new();
@@ -121,11 +123,26 @@ mod tests {
     fn logins_that_no_list_names_are_found() {
         Case::new().clean(&CHECK);
         expecting(&["alice"]).clean(&CHECK);
-        assert_eq!(expecting(&[]).findings(&CHECK), ["account:alice unexpected"]);
+        expecting(&[]).clean(&CHECK);
+        assert_eq!(expecting(&[]).password("alice", SHA512).findings(&CHECK), ["account:alice unexpected"]);
+        assert_eq!(expecting(&[]).doubtful().findings(&CHECK), ["account:alice unexpected"]);
         assert_eq!(expecting(&["alice"]).password("web", SHA512).findings(&CHECK), ["account:web unexpected"]);
         assert_eq!(expecting(&["alice"]).login("web").findings(&CHECK), ["account:web unexpected"]);
         expecting(&["alice"]).user("ecs-user:x:1001:1001::/home/ecs-user:/bin/bash").clean(&CHECK);
         expecting(&["alice"]).user("bob:x:1001:1001::/home/bob:/sbin/nologin").clean(&CHECK);
+    }
+
+    #[test]
+    fn the_fix_closes_a_password_and_a_key_is_told_again() {
+        let case = expecting(&[]).password("alice", SHA512);
+        assert!(case.becomes(&CHECK, "/etc/shadow").ends_with(&format!("\nalice:!{SHA512}:1000:0:99999:7:::\n")));
+        let snapshot = case.login("alice").password("alice", "!").snapshot();
+        let plan = case.login("alice").with(&snapshot, |input| {
+            let Verdict::Fail(findings, _) = check(input) else { panic!("passes") };
+            planned(&snapshot, input, &CHECK, &findings)
+        });
+        assert!(plan.is_empty());
+        assert_eq!(refusals(&plan), ["locked-already"]);
     }
 
     #[test]

@@ -114,6 +114,20 @@ mod tests {
     }
 
     #[test]
+    fn the_fix_locks_it_and_keeps_the_hash_where_keys_survive_that() {
+        let case = Case::new().password("alice", SHA512).audit("alice", 1000, Outcome::Weak(Rank::First1000));
+        let want = format!("\nalice:!{SHA512}:1000:0:99999:7:::\n");
+        assert!(case.becomes(&CHECK, "/etc/shadow").ends_with(&want));
+        assert!(case.without_pam().becomes(&CHECK, "/etc/shadow").ends_with("\nalice:*:1000:0:99999:7:::\n"));
+        let own = Case::new().user(&format!("bob:{SHA512}:1003:1003::/:/bin/sh"));
+        let own = own.audit("bob", 1000, Outcome::Weak(Rank::First1000));
+        assert!(own.becomes(&CHECK, "/etc/passwd").ends_with(&format!("\nbob:!{SHA512}:1003:1003::/:/bin/sh\n")));
+        let both = own.password("bob", SHA512);
+        assert!(both.becomes(&CHECK, "/etc/passwd").ends_with("\nbob:x:1003:1003::/:/bin/sh\n"));
+        assert!(both.becomes(&CHECK, "/etc/shadow").ends_with(&format!("\nbob:!{SHA512}:1000:0:99999:7:::\n")));
+    }
+
+    #[test]
     fn without_a_password_there_is_none_to_guess() {
         Case::new().clean(&CHECK);
         Case::new().password("alice", &format!("!{SHA512}")).clean(&CHECK);

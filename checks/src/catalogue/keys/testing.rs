@@ -7,14 +7,15 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::access::Access;
 use crate::check::{Check, Finding, Input, Profile, Verdict};
-use crate::edit::Edit;
 use crate::fact::{Fact, Why};
 use crate::host::Host;
 use crate::observation::metadata::Metadata;
 use crate::observation::{Mode, Observations};
 use crate::parse::key_blob::{put_number, put_string};
+use crate::plan::Plan;
+use crate::plan::testing::{mended, planned};
 use crate::policy::Policy;
-use crate::snapshot::Sketch;
+use crate::snapshot::{Sketch, Snapshot};
 
 /// Vagrant's published key.
 pub(super) const VAGRANT: &str =
@@ -36,6 +37,7 @@ pub(super) fn rsa(modulus: &[u8], exponent: &[u8]) -> String {
 pub(super) struct Case {
     files: BTreeMap<String, Result<String, Why>>,
     owners: BTreeMap<String, (u32, u32, u32)>,
+    links: Vec<(String, String)>,
     os: &'static str,
     policy: Policy,
     seen: Observations,
@@ -48,6 +50,7 @@ impl Case {
         Self {
             files: BTreeMap::new(),
             owners: owners.into_iter().map(|(path, mode)| (path.to_owned(), (1001, 1001, mode))).collect(),
+            links: Vec::new(),
             os: "ID=debian\n",
             policy: Policy::builtin(Profile::Enhanced),
             seen: Observations::offline(1_000_000_000),
@@ -147,7 +150,8 @@ impl Case {
         case
     }
 
-    fn host(&self) -> Host {
+    /// The files.
+    pub(super) fn snapshot(&self) -> Snapshot {
         let mut sketch = Sketch::new()
             .file("/etc/os-release", self.os)
             .file(
@@ -162,22 +166,51 @@ impl Case {
                 Err(why) => sketch.unreadable(path, why.clone()),
             };
         }
+        for (path, target) in &self.links {
+            sketch = sketch.link(path, target);
+        }
         for (path, (uid, gid, mode)) in &self.owners {
             sketch = sketch.owned(path, *uid, *gid, *mode);
         }
-        let (host, need) = Host::read(&sketch.snapshot(), &self.seen);
+        sketch.snapshot()
+    }
+
+    /// Does something with what a check may look at.
+    pub(super) fn with<T>(&self, snapshot: &Snapshot, act: impl FnOnce(&Input<'_>) -> T) -> T {
+        let (host, need) = Host::read(snapshot, &self.seen);
         assert!(need.is_empty(), "{need:?}");
-        host
+        act(&Input { host: &host, seen: &self.seen, access: &Access::default(), policy: &self.policy })
     }
 
     /// What the check says.
     pub(super) fn verdict(&self, check: &Check) -> Verdict {
-        let (host, access) = (self.host(), Access::default());
-        let verdict = (check.check)(&Input { host: &host, seen: &self.seen, access: &access, policy: &self.policy });
+        let verdict = self.with(&self.snapshot(), |input| (check.check)(input));
         if let Verdict::Fail(findings, _) = &verdict {
             findings.iter().for_each(|finding| complete(check, finding));
         }
         verdict
+    }
+
+    /// What would be done about the check's findings.
+    pub(super) fn planned(&self, check: &'static Check) -> Plan {
+        let snapshot = self.snapshot();
+        self.with(&snapshot, |input| match (check.check)(input) {
+            Verdict::Fail(findings, _) => planned(&snapshot, input, check, &findings),
+            verdict => panic!("{verdict:?}"),
+        })
+    }
+
+    /// Mends every finding, as often as one shows another; then the check passes. The host afterwards.
+    pub(super) fn mends(&self, check: &'static Check) -> Snapshot {
+        let mut snapshot = self.snapshot();
+        for _ in 0..3 {
+            let verdict = self.with(&snapshot, |input| (check.check)(input));
+            let Verdict::Fail(findings, _) = verdict else { break };
+            snapshot = self.with(&snapshot, |input| mended(&snapshot, input, check, &findings));
+        }
+        let verdict = self.with(&snapshot, |input| (check.check)(input));
+        assert_eq!(verdict, Verdict::Pass, "{} after its own fix", check.id);
+        snapshot
     }
 
     /// The findings, as severity and message.
@@ -206,22 +239,11 @@ impl Case {
         assert_eq!(self.verdict(check), Verdict::Pass, "{}", check.id);
     }
 
-    /// The same host after the proposed changes of owners and modes.
-    pub(super) fn mended(&self, check: &Check) -> Self {
-        let Verdict::Fail(findings, _) = self.verdict(check) else { return self.clone() };
+    /// A link, bob's.
+    pub(super) fn link(&self, path: &str, target: &str) -> Self {
         let mut case = self.clone();
-        for edit in findings.into_iter().flat_map(|finding| finding.fix) {
-            match edit {
-                Edit::Chmod { file, mode } => case.change(&file, |owner| owner.2 = mode),
-                Edit::Chown { file, uid, gid } => case.change(&file, |owner| (owner.0, owner.1) = (uid, gid)),
-                edit => panic!("{edit:?}"),
-            }
-        }
-        case
-    }
-
-    fn change(&mut self, path: &std::path::Path, change: impl FnOnce(&mut (u32, u32, u32))) {
-        change(self.owners.entry(path.to_str().unwrap().to_owned()).or_insert((0, 0, 0o755)));
+        case.links.push((path.to_owned(), target.to_owned()));
+        case.owned(path, 1001, 1001, 0o777)
     }
 }
 

@@ -117,6 +117,7 @@ mod tests {
         assert_eq!(stranger.findings(&CHECK), ["high not-on-list"]);
         let Verdict::Fail(findings, _) = stranger.verdict(&CHECK) else { panic!() };
         assert_eq!(findings[0].fix.len(), 1);
+        stranger.mends(&CHECK);
         let nobody = Case::new().bob(VAGRANT).approve(&[]);
         assert_eq!(nobody.findings(&CHECK), ["high not-on-list"]);
         assert_eq!(Case::new().unreadable().approve(&[]).doubts(&CHECK).len(), 1);

@@ -138,7 +138,11 @@ fn message(weakness: &Weakness) -> &'static str {
 mod tests {
     use super::super::testing::{Case, VAGRANT, rsa};
     use super::*;
+    use std::path::Path;
+
     use crate::parse::key_blob::samples;
+    use crate::plan::testing::refusals;
+    use crate::snapshot::Reader;
 
     #[test]
     fn weak_keys_are_found_and_sound_ones_pass() {
@@ -179,6 +183,32 @@ mod tests {
         );
         assert_eq!(findings[0].fix.len(), 3);
         assert_eq!(findings[0].reproduce.as_deref(), Some("ssh-keygen -lf /root/.ssh/authorized_keys"));
+    }
+
+    #[test]
+    fn the_fix_removes_the_lines_and_nothing_else() {
+        let case = Case::new().bob(&format!("# mine\r\n{VAGRANT}\r\n{}\n", samples::ED25519.line));
+        let case = case.root(&format!("\n{VAGRANT} a\n{VAGRANT} b\n"));
+        let (after, reader) = (case.mends(&CHECK), Reader::new);
+        let file = |path| str::from_utf8(reader(&after).file(Path::new(path)).unwrap().bytes).unwrap().to_owned();
+        assert_eq!(file("/home/bob/.ssh/authorized_keys"), format!("# mine\r\n{}\n", samples::ED25519.line));
+        assert_eq!(file("/root/.ssh/authorized_keys"), "\n");
+    }
+
+    #[test]
+    fn nobody_has_root_edit_the_file_of_another() {
+        let als =
+            Case::new().file("/home/al/notes", &format!("{VAGRANT}\n")).owned("/home/al/notes", 1000, 1000, 0o644);
+        let case = als.link("/home/bob/.ssh/authorized_keys", "/home/al/notes");
+        assert_eq!(refusals(&case.planned(&CHECK)), ["others-link"]);
+        // His own file behind his own link, and a file that root has put there for him.
+        als.owned("/home/al/notes", 1001, 1001, 0o644)
+            .link("/home/bob/.ssh/authorized_keys", "../../al/notes")
+            .mends(&CHECK);
+        als.owned("/home/al/notes", 0, 0, 0o644)
+            .link("/home/bob/.ssh/authorized_keys", "/home/al/notes")
+            .owned("/home/bob/.ssh/authorized_keys", 0, 0, 0o777)
+            .mends(&CHECK);
     }
 
     #[test]

@@ -174,7 +174,7 @@ fn authorities(
             .with("config", config)
             .with("authority", &authority)
             .seen(*file, Some(line.line), authority.clone())
-            .fixed_by(Edit::RemoveLine { file: (*file).into(), line: line.line });
+            .fixed_by(Edit::RemoveLine { file: (*file).into(), line: line.line, key: line.key.fingerprint() });
         tally.fail(setting(finding, effective, "TrustedUserCAKeys", "trustedusercakeys"));
     }
 }
