@@ -25,7 +25,8 @@ pub fn read(bytes: &[u8], family: Family, rules: &mut Ruleset) -> Vec<Defect> {
                     ("nat", "PREROUTING", _) => Some(Hook::Translation),
                     ("nat", _, _) => None,
                     (_, "OUTPUT" | "POSTROUTING", _) => Some(Hook::Output),
-                    (_, "INPUT" | "PREROUTING", _) => Some(Hook::Input),
+                    (_, "PREROUTING", _) => Some(Hook::Early),
+                    (_, "INPUT", _) => Some(Hook::Input),
                     _ => None,
                 };
                 entry.drops = policy.as_deref() == Some("DROP");
@@ -109,9 +110,20 @@ fn rule(words: &[String]) -> Rule {
                 let new = next().is_some_and(|states| states.split(',').any(|state| state == "NEW"));
                 rule.tests.push(sure(new != not));
             }
+            // The packet in question is a SYN.
+            "--syn" => rule.tests.push(sure(!not)),
+            "--tcp-flags" => {
+                let (mask, set) = (next().unwrap_or_default(), next().unwrap_or_default());
+                let expected = if mask.split(',').any(|flag| flag == "SYN") { "SYN" } else { "NONE" };
+                rule.tests.push(sure((set == expected) != not));
+            }
             "-s" | "--source" => {
                 let from = next().unwrap_or_default();
-                rule.tests.push(if from.starts_with("127.") || from == "::1/128" { sure(not) } else { Test::Perhaps });
+                rule.tests.push(match net(from) {
+                    _ if from.starts_with("127.") || from == "::1/128" => sure(not),
+                    Some(net) => Test::Source(vec![net], not),
+                    None => Test::Perhaps,
+                });
             }
             "-d" | "--destination" => {
                 let to = next().and_then(net);
@@ -269,6 +281,42 @@ COMMIT
         // Without rules for IPv6 the answer depends on the family.
         assert_eq!(judged(UFW, "").0.accepts(Protocol::Tcp, 25), None);
         assert_eq!(judged("garbage\n*filter\n-A INPUT\n", "").1, 1);
+    }
+
+    #[test]
+    fn a_port_for_named_sources_is_closed_to_all_others() {
+        let closed = |rule: &str| {
+            let text = format!("*filter\n:INPUT DROP [0:0]\n-A INPUT {rule} -p tcp --dport 3306 -j ACCEPT\nCOMMIT\n");
+            let (firewall, defects) = judged(&text, &text);
+            assert_eq!((defects, firewall.accepts(Protocol::Tcp, 3306)), (0, None), "{rule}");
+            firewall.keeps_strangers_out(Protocol::Tcp, 3306)
+        };
+        for (rule, expected) in [
+            ("-s 10.0.0.0/8 --syn", true),
+            ("-s 10.0.0.0/8 --tcp-flags FIN,SYN,RST,ACK SYN", true),
+            // Half of the internet is nobody by name, and who is not there is anybody.
+            ("-s 0.0.0.0/1", false),
+            ("! -s 10.0.0.0/8", false),
+            ("-m recent --rcheck", false),
+            ("-i eth1", false),
+        ] {
+            assert_eq!(closed(rule), expected, "{rule}");
+        }
+        for (flags, expected) in [("SYN,ACK SYN", false), ("SYN,ACK ACK", true), ("FIN NONE", false), ("FIN FIN", true)] {
+            let text = format!("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp --tcp-flags {flags} -j DROP\nCOMMIT\n");
+            assert_eq!(judged(&text, &text).0.accepts(Protocol::Tcp, 22), Some(expected), "{flags}");
+        }
+    }
+
+    #[test]
+    fn what_is_dropped_before_translation_is_not_published() {
+        let early = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp --dport 6379 -j DROP\nCOMMIT\n";
+        let late = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport 6379 -j DROP\nCOMMIT\n";
+        let ports = |rules: &str| {
+            let (firewall, _) = judged(&format!("{UFW}{rules}"), &format!("{UFW}{rules}"));
+            firewall.published.iter().map(|published| published.port).collect::<Vec<_>>()
+        };
+        assert_eq!((ports(early), ports(late)), (vec![5432], vec![5432, 6379]));
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub struct Read {
     pub extensions: Vec<(Family, String)>,
 }
 
+/// The priority at which destinations are translated (`NF_IP_PRI_NAT_DST`).
+const TRANSLATION: i64 = -100;
+
 /// Named sets, by family, table and name.
 type Sets<'v> = Vec<(ChainId, &'v Value)>;
 
@@ -41,6 +44,7 @@ pub fn read(bytes: &[u8]) -> (Read, Vec<Defect>) {
         let entry = out.rules.chains.entry(id).or_default();
         let word = |key: &str| chain.get(key).and_then(Value::as_str);
         entry.hook = match (word("type"), word("hook")) {
+            (Some("filter"), Some("prerouting")) if early(chain) => Some(Hook::Early),
             (Some("filter"), Some("input" | "prerouting")) => Some(Hook::Input),
             (Some("filter" | "route"), Some("output")) | (Some("filter"), Some("postrouting")) => Some(Hook::Output),
             (Some("nat"), Some("prerouting")) => Some(Hook::Translation),
@@ -61,6 +65,11 @@ pub fn read(bytes: &[u8]) -> (Read, Vec<Defect>) {
         out.rules.chains.entry(id).or_default().rules.push(read);
     }
     (out, Vec::new())
+}
+
+/// Whether a chain comes before destinations are translated.
+fn early(chain: &Value) -> bool {
+    chain.get("prio").and_then(Value::as_i64).is_some_and(|priority| priority < TRANSLATION)
 }
 
 fn id(item: &Value, name: &str) -> Option<ChainId> {
@@ -130,7 +139,13 @@ impl Reading<'_> {
             },
             Key::Destination => self.nets(right).map_or(Test::Perhaps, |nets| Test::Destination(nets, negated)),
             Key::Source if is_loopback(right) => sure(false, negated),
-            Key::Source | Key::Other => Test::Perhaps,
+            Key::Source => self.nets(right).map_or(Test::Perhaps, |nets| Test::Source(nets, negated)),
+            // The packet in question is a SYN.
+            Key::Flags(mask) => {
+                let expected = if mask.contains(&"syn") { &["syn"][..] } else { &[] };
+                if (words(right) == expected) != negated { Test::Protocols(vec![Protocol::Tcp], false) } else { Test::Never }
+            }
+            Key::Other => Test::Perhaps,
         }
     }
 
@@ -198,7 +213,9 @@ fn elements<T>(list: Option<&Value>, one: impl Fn(&Value) -> Option<T>) -> Optio
 }
 
 /// What a condition is about.
-enum Key {
+enum Key<'v> {
+    /// TCP flags under this mask.
+    Flags(Vec<&'v str>),
     Port(Option<Protocol>),
     Protocol,
     State,
@@ -213,7 +230,14 @@ enum Key {
     Other,
 }
 
-fn key(left: &Value) -> Key {
+fn key(left: &Value) -> Key<'_> {
+    if let Some([what, mask]) = left.get("&").and_then(Value::as_array).map(Vec::as_slice)
+        && what.get("payload").and_then(|payload| payload.get("field")).and_then(Value::as_str) == Some("flags")
+    {
+        let mut flags = Vec::new();
+        each_word(mask, &mut flags, 0);
+        return Key::Flags(flags);
+    }
     let word = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     if let Some(payload) = left.get("payload") {
         return match (word(payload, "protocol").as_str(), word(payload, "field").as_str()) {
@@ -264,6 +288,18 @@ fn words(value: &Value) -> Vec<&str> {
         Value::String(word) => vec![word],
         Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
         other => other.get("set").map(words).unwrap_or_default(),
+    }
+}
+
+/// The words of a list, or of `|` within `|`, as older versions write it.
+fn each_word<'v>(value: &'v Value, out: &mut Vec<&'v str>, depth: usize) {
+    match value {
+        Value::String(word) => out.push(word),
+        Value::Array(items) if depth < 16 => items.iter().for_each(|item| each_word(item, out, depth + 1)),
+        Value::Object(object) if depth < 16 => {
+            object.get("|").into_iter().for_each(|item| each_word(item, out, depth + 1));
+        }
+        _ => {}
     }
 }
 

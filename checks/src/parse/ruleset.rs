@@ -31,6 +31,8 @@ pub enum Test {
     Ports(Option<Protocol>, Vec<Range>, bool),
     /// The destination lies in one of these networks, or in none of them.
     Destination(Vec<Net>, bool),
+    /// The source lies in one of these networks, or in none of them.
+    Source(Vec<Net>, bool),
     /// The destination is the host itself, or is not.
     ToHost(bool),
     /// The user whose socket sends it is one of these, or none of them.
@@ -83,12 +85,21 @@ pub enum Family {
 /// Where the kernel enters a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
+    /// Decides on packets before their destination is translated, whomever they then go to.
+    Early,
     /// Decides on packets to the host itself, before or after routing.
     Input,
     /// Translates destinations before routing.
     Translation,
     /// Decides on packets that the host's own processes send, before or after routing.
     Output,
+}
+
+impl Hook {
+    /// Whether a packet that is asked about at `hook` comes through a chain of this one.
+    fn meets(self, hook: Self) -> bool {
+        self == hook || (self, hook) == (Self::Early, Self::Input)
+    }
 }
 
 /// A chain's full name: family, table, chain.
@@ -131,7 +142,22 @@ struct Packet {
     port: u16,
     /// Who sends it to the metadata service; None: somebody outside, to this host.
     sender: Option<u32>,
+    /// Whether it comes from an address that no rule names; else from any.
+    stranger: bool,
 }
+
+impl Packet {
+    fn any(protocol: Protocol, port: u16) -> Self {
+        Self { protocol, port, sender: None, stranger: false }
+    }
+
+    fn stranger(protocol: Protocol, port: u16) -> Self {
+        Self { stranger: true, ..Self::any(protocol, port) }
+    }
+}
+
+/// A network this wide or wider names nobody: bits of its prefix for IPv4 and IPv6.
+const WIDE: (u8, u8) = (7, 15);
 
 /// Where the metadata service answers.
 const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200));
@@ -169,6 +195,10 @@ impl Test {
                 Some(_) => sure(nets.iter().any(|net| contains(*net, METADATA)) != *negated),
                 None => Holds::Perhaps,
             },
+            Self::Source(nets, negated) => {
+                let wide = |(net, length): &Net| *length <= if net.is_ipv4() { WIDE.0 } else { WIDE.1 };
+                if !packet.stranger || nets.iter().any(wide) { Holds::Perhaps } else { sure(*negated) }
+            }
             Self::ToHost(negated) => sure(packet.sender.is_none() != *negated),
             Self::Owner(users, negated) => match packet.sender {
                 Some(uid) => sure(users.iter().any(|(low, high)| (*low..=*high).contains(&uid)) != *negated),
@@ -281,15 +311,20 @@ impl Ruleset {
         let filters_input = self.can_drop(Hook::Input);
         let mut steps = 0;
         let mut ports: Vec<PortRule> = Vec::new();
-        let mut defaults = Vec::new();
+        let (mut defaults, mut closed) = (Vec::new(), Vec::new());
         for protocol in [Protocol::Tcp, Protocol::Udp] {
             let starts = self.starts(protocol);
             let default = self.unnamed(protocol).unwrap_or(u16::MAX);
-            let default = self.accepts(Packet { protocol, port: default, sender: None }, &mut steps);
+            let default = self.accepts(Packet::any(protocol, default), &mut steps);
             defaults.push(default);
             let ends = starts.iter().skip(1).map(|next| next - 1).chain([u16::MAX]);
             for (&low, high) in starts.iter().zip(ends) {
-                let accepts_any = self.accepts(Packet { protocol, port: low, sender: None }, &mut steps);
+                let accepts_any = self.accepts(Packet::any(protocol, low), &mut steps);
+                if accepts_any.is_none()
+                    && self.accepts(Packet::stranger(protocol, low), &mut steps) == Some(false)
+                {
+                    closed.push((protocol, low, high));
+                }
                 if accepts_any == default {
                     continue;
                 }
@@ -304,8 +339,17 @@ impl Ruleset {
         if let Some(udp) = defaults.get(1).filter(|udp| **udp != default_accepts) {
             fill(&mut ports, *udp);
         }
-        let (published, metadata) = (self.published(), self.metadata());
-        Firewall { filters_input, ports, default_accepts, closed: Vec::new(), published, metadata, source }
+        let (mut published, metadata) = (self.published(), self.metadata());
+        published.retain(|published| {
+            let packet = Packet::stranger(published.protocol, published.port);
+            let families = match published.address {
+                Some(IpAddr::V4(_)) => &[Family::V4][..],
+                Some(IpAddr::V6(_)) => &[Family::V6],
+                None => &[Family::V4, Family::V6],
+            };
+            families.iter().any(|family| self.passes(Hook::Early, *family, packet, &mut steps) != Some(false))
+        });
+        Firewall { filters_input, ports, default_accepts, closed, published, metadata, source }
     }
 
     /// Whether any rule or policy that a packet of this hook may meet can drop it.
@@ -316,7 +360,7 @@ impl Ruleset {
             _ => false,
         };
         let (mut todo, mut seen) = (Vec::new(), BTreeSet::new());
-        todo.extend(self.chains.iter().filter(|(_, chain)| chain.hook == Some(hook)).map(|(id, _)| id.clone()));
+        todo.extend(self.chains.iter().filter(|(_, chain)| chain.hook.is_some_and(|of| of.meets(hook))).map(|(id, _)| id.clone()));
         while let Some(id) = todo.pop() {
             let Some(chain) = self.chains.get(&id) else { return true };
             if chain.drops || chain.rules.iter().any(|rule| drops(&rule.action)) {
@@ -347,7 +391,7 @@ impl Ruleset {
         let ends = starts.iter().skip(1).map(|next| next - 1).chain([u32::MAX]);
         let (mut only, mut steps) = (Vec::new(), 0);
         for (&low, high) in starts.iter().zip(ends) {
-            let packet = Packet { protocol: Protocol::Tcp, port: 80, sender: Some(low) };
+            let packet = Packet { sender: Some(low), ..Packet::any(Protocol::Tcp, 80) };
             match self.passes(Hook::Output, Family::V4, packet, &mut steps) {
                 None => return MetadataUsers::Unknown,
                 Some(false) => {}
@@ -370,7 +414,7 @@ impl Ruleset {
     fn passes(&self, hook: Hook, family: Family, packet: Packet, steps: &mut usize) -> Option<bool> {
         let mut total = Fate { accept: true, drop: false };
         for (id, chain) in &self.chains {
-            if chain.hook != Some(hook) || (id.0 != family && id.0 != Family::Both) {
+            if !chain.hook.is_some_and(|of| of.meets(hook)) || (id.0 != family && id.0 != Family::Both) {
                 continue;
             }
             if *steps > ALL_STEPS {

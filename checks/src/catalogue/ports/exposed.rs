@@ -71,6 +71,13 @@ pub static CHECK: Check = Check {
             },
         },
         Message {
+            id: "limited",
+            text: Text {
+                en: "{who} listens on {place}; the host firewall lets only sources in that its rules name",
+                zh: "{who} 监听 {place}，主机防火墙只放行规则中列出的来源",
+            },
+        },
+        Message {
             id: "published",
             text: Text {
                 en: "{service}: port {place} is published to {to}, past the host firewall's input rules",
@@ -117,6 +124,7 @@ fn check(input: &Input<'_>) -> Verdict {
         }
     }
     if let Some(firewall) = input.seen.firewall.known() {
+        // What is kept from strangers before it is translated is not among them.
         for published in firewall.published.iter().filter(|published| reaches(published, input)) {
             let at = (published.protocol, published.port);
             let listens = |listener: &Listener| {
@@ -125,7 +133,7 @@ fn check(input: &Input<'_>) -> Verdict {
             let subject = format!("published:{}/{}", word(published.protocol), published.port);
             // A proxy process that listens on the same port was told of above.
             if !sockets.listeners.iter().any(listens) && !allowed(published, input) && said.insert(subject.clone()) {
-                tally.fail(forwarded(published, subject, public));
+                tally.fail(forwarded(published, subject, public, input));
             }
         }
     }
@@ -204,6 +212,11 @@ fn keeps_to(allowed: &AllowedListener, listener: &Listener, input: &Input<'_>) -
     allowed.sources.is_empty() || matches!(filtered(listener, input), Some(None | Some(false)))
 }
 
+/// Whether the host firewall lets only sources in that its rules name.
+fn limited(listener: &Listener, input: &Input<'_>) -> bool {
+    input.seen.firewall.known().is_some_and(|firewall| firewall.keeps_strangers_out(listener.protocol, listener.port))
+}
+
 fn exposed(listener: &Listener, public: Result<bool, &Why>, input: &Input<'_>) -> Finding {
     let service = service(listener);
     let severity = weigh(service, public);
@@ -211,6 +224,7 @@ fn exposed(listener: &Listener, public: Result<bool, &Why>, input: &Input<'_>) -
     let (severity, message) = match (filtered(listener, input), service) {
         _ if allowed.is_some() => (severity, "wider"),
         (Some(Some(false)), _) => (Severity::Info, "blocked"),
+        (Some(None), _) if limited(listener, input) => (Severity::Info, "limited"),
         (Some(None), Some(_)) => (lower(severity), "service"),
         (Some(None), None) => (lower(severity), "listener"),
         (None | Some(Some(true)), Some(_)) => (severity, "service"),
@@ -250,20 +264,36 @@ fn allowed(published: &Published, input: &Input<'_>) -> bool {
             && allowed.protocol.is_none_or(|protocol| protocol == published.protocol)
             && allowed.process.is_none()
             && allowed.unit.is_none()
-            // What is forwarded goes past the input rules: nothing here limits it to some sources.
+            // Whom policy limits to some sources would not be here, were it limited to them.
             && allowed.sources.is_empty()
     })
 }
 
-fn forwarded(published: &Published, subject: String, public: Result<bool, &Why>) -> Finding {
+/// The sources that policy gives a published port; else where administrators come from.
+fn sources(published: &Published, input: &Input<'_>) -> Vec<String> {
+    let named = input.policy.allowed_listeners.iter().find(|allowed| {
+        allowed.port == Some(published.port)
+            && allowed.protocol.is_none_or(|protocol| protocol == published.protocol)
+            && !allowed.sources.is_empty()
+    });
+    named.map_or_else(|| input.policy.admin_sources.clone(), |allowed| allowed.sources.clone())
+}
+
+fn forwarded(published: &Published, subject: String, public: Result<bool, &Why>, input: &Input<'_>) -> Finding {
     let inner = published.to.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(published.port);
     let service = services::find(published.protocol, inner, None)
         .or_else(|| services::find(published.protocol, published.port, None));
-    Finding::new(weigh(service, public), subject, "published")
+    let severity = weigh(service, public);
+    let finding = Finding::new(severity, subject, "published")
         .with("service", service.map_or("?", |service| service.name))
         .with("place", format!("{}/{}", word(published.protocol), published.port))
         .with("to", published.to.clone())
-        .seen("(firewall)", None, format!("{} {} -> {}", word(published.protocol), published.port, published.to))
+        .seen("(firewall)", None, format!("{} {} -> {}", word(published.protocol), published.port, published.to));
+    if severity < Severity::Medium {
+        return finding;
+    }
+    let (protocol, port) = (word(published.protocol), published.port);
+    finding.fixed_by(Edit::LimitPort { protocol, port, sources: sources(published, input) })
 }
 
 #[cfg(test)]
@@ -339,6 +369,19 @@ mod tests {
     }
 
     #[test]
+    fn a_port_for_named_sources_alone_is_no_more_than_told_of() {
+        let mut scene = Scene::one("tcp 0.0.0.0 6379 /usr/bin/redis-server");
+        let Fact::Known(mut firewall) = firewall(None) else { panic!("known") };
+        scene.seen.firewall = Fact::Known(firewall.clone());
+        assert_eq!(scene.findings(&CHECK), ["medium socket:tcp/0.0.0.0:6379 service"]);
+        firewall.closed = vec![(Protocol::Tcp, 6000, 6400)];
+        scene.seen.firewall = Fact::Known(firewall);
+        let Verdict::Fail(findings, _) = scene.run(&CHECK) else { panic!("no finding") };
+        assert_eq!((findings[0].message, findings[0].severity), ("limited", Severity::Info));
+        assert_eq!(findings[0].fix, []);
+    }
+
+    #[test]
     fn what_cannot_be_told_is_doubted() {
         assert!(matches!(Scene::blind().run(&CHECK), Verdict::Unknown(_)));
         let mut scene = Scene::one("tcp 10.0.0.5 8080 /opt/app");
@@ -390,6 +433,11 @@ mod tests {
         assert_eq!(with(publish(Some("10.0.0.5")), vec![]).len(), 1);
         assert_eq!(with(publish(Some("10.96.0.1")), vec![]).len(), 0);
         assert_eq!(with(publish(Some("127.0.0.1")), vec![]).len(), 0);
+        let mut scene = Scene::of(vec![]);
+        let published = vec![publish(None)];
+        scene.seen.firewall = Fact::Known(Firewall { published, ..Firewall::default() });
+        let Verdict::Fail(findings, _) = scene.run(&CHECK) else { panic!("no finding") };
+        assert_eq!(findings[0].fix, [Edit::LimitPort { protocol: "tcp", port: 16379, sources: vec![] }]);
         let proxy = listener("tcp 0.0.0.0 16379 /usr/bin/docker-proxy");
         assert_eq!(with(publish(None), vec![proxy]), ["low socket:tcp/0.0.0.0:16379 listener"]);
     }

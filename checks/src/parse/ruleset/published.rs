@@ -80,6 +80,7 @@ impl Narrowed {
                 | Test::Destination(_, true)
                 | Test::ToHost(false)
                 | Test::Owner(..)
+                | Test::Source(..)
                 | Test::Perhaps => {}
             }
         }
