@@ -302,7 +302,8 @@ COMMIT
         ] {
             assert_eq!(closed(rule), expected, "{rule}");
         }
-        for (flags, expected) in [("SYN,ACK SYN", false), ("SYN,ACK ACK", true), ("FIN NONE", false), ("FIN FIN", true)] {
+        for (flags, expected) in [("SYN,ACK SYN", false), ("SYN,ACK ACK", true), ("FIN NONE", false), ("FIN FIN", true)]
+        {
             let text = format!("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp --tcp-flags {flags} -j DROP\nCOMMIT\n");
             assert_eq!(judged(&text, &text).0.accepts(Protocol::Tcp, 22), Some(expected), "{flags}");
         }

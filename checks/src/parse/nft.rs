@@ -143,7 +143,11 @@ impl Reading<'_> {
             // The packet in question is a SYN.
             Key::Flags(mask) => {
                 let expected = if mask.contains(&"syn") { &["syn"][..] } else { &[] };
-                if (words(right) == expected) != negated { Test::Protocols(vec![Protocol::Tcp], false) } else { Test::Never }
+                if (words(right) == expected) != negated {
+                    Test::Protocols(vec![Protocol::Tcp], false)
+                } else {
+                    Test::Never
+                }
             }
             Key::Other => Test::Perhaps,
         }

@@ -320,9 +320,7 @@ impl Ruleset {
             let ends = starts.iter().skip(1).map(|next| next - 1).chain([u16::MAX]);
             for (&low, high) in starts.iter().zip(ends) {
                 let accepts_any = self.accepts(Packet::any(protocol, low), &mut steps);
-                if accepts_any.is_none()
-                    && self.accepts(Packet::stranger(protocol, low), &mut steps) == Some(false)
-                {
+                if accepts_any.is_none() && self.accepts(Packet::stranger(protocol, low), &mut steps) == Some(false) {
                     closed.push((protocol, low, high));
                 }
                 if accepts_any == default {
@@ -360,7 +358,12 @@ impl Ruleset {
             _ => false,
         };
         let (mut todo, mut seen) = (Vec::new(), BTreeSet::new());
-        todo.extend(self.chains.iter().filter(|(_, chain)| chain.hook.is_some_and(|of| of.meets(hook))).map(|(id, _)| id.clone()));
+        todo.extend(
+            self.chains
+                .iter()
+                .filter(|(_, chain)| chain.hook.is_some_and(|of| of.meets(hook)))
+                .map(|(id, _)| id.clone()),
+        );
         while let Some(id) = todo.pop() {
             let Some(chain) = self.chains.get(&id) else { return true };
             if chain.drops || chain.rules.iter().any(|rule| drops(&rule.action)) {
