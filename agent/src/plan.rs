@@ -144,7 +144,8 @@ fn judge_whole(asked: &Asked<'_>, survey: &Survey, mut proposal: Proposal) -> Pr
         plan: &proposal.plan,
         circumstances: asked.circumstances,
     };
-    proposal.outcomes = guard::evaluate(&case);
+    let checks: Vec<&str> = asked.judged.iter().map(|one| one.check.id).collect();
+    proposal.outcomes = guard::evaluate(&case, &checks);
     proposal
 }
 

@@ -14,6 +14,14 @@ use crate::observation::UnixSeconds;
 use crate::observation::socket::Protocol;
 use crate::plan::{Plan, Said};
 
+mod access;
+mod sshd;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use access::{ADMIN_WAY, RECENT_LOGINS};
+pub use sshd::{ACCEPTED, ALGORITHMS, BINDABLE, GROUPS, PENDING};
+
 /// One guard.
 #[derive(Debug)]
 pub struct Guard {
@@ -134,19 +142,26 @@ pub struct Circumstances {
     pub metadata_users: Option<Vec<u32>>,
 }
 
+/// Whatever may decide about a login.
+static LOGINS: [&Guard; 2] = [&ADMIN_WAY, &RECENT_LOGINS];
+/// What sshd reads.
+static SSHD: [&Guard; 6] = [&ADMIN_WAY, &RECENT_LOGINS, &ACCEPTED, &PENDING, &BINDABLE, &GROUPS];
+/// What sshd and its clients agree on.
+static NEGOTIATION: [&Guard; 7] = [&ADMIN_WAY, &RECENT_LOGINS, &ACCEPTED, &PENDING, &BINDABLE, &GROUPS, &ALGORITHMS];
+
 /// The guards of a kind of edit.
 pub fn of(edit: &Edit) -> &'static [&'static Guard] {
     match edit {
-        Edit::SshdSet { .. } | Edit::SshdLine { .. } => &[],
-        Edit::SshdReload { .. } => &[],
-        Edit::LockPassword { .. } => &[],
-        Edit::SetShell { .. } => &[],
-        Edit::SetAgeing { .. } => &[],
-        Edit::SetKey { .. } => &[],
-        Edit::WriteFile { .. } => &[],
-        Edit::RemoveLine { .. } => &[],
-        Edit::Chmod { .. } | Edit::Chown { .. } => &[],
-        Edit::RemoveFile { .. } => &[],
+        Edit::SshdSet { keyword, .. } | Edit::SshdLine { keyword, .. } if negotiates(keyword) => &NEGOTIATION,
+        Edit::SshdSet { .. } | Edit::SshdLine { .. } | Edit::SshdReload { .. } => &SSHD,
+        Edit::LockPassword { .. } => &LOGINS,
+        Edit::SetShell { .. } => &LOGINS,
+        Edit::SetAgeing { .. } => &LOGINS,
+        Edit::SetKey { .. } => &LOGINS,
+        Edit::WriteFile { .. } => &LOGINS,
+        Edit::RemoveLine { .. } => &LOGINS,
+        Edit::Chmod { .. } | Edit::Chown { .. } => &LOGINS,
+        Edit::RemoveFile { .. } => &LOGINS,
         Edit::StopUnit { .. } => &[],
         Edit::LimitPort { .. } => &[],
         Edit::LimitMetadata { .. } => &[],
@@ -154,12 +169,29 @@ pub fn of(edit: &Edit) -> &'static [&'static Guard] {
     }
 }
 
-/// Evaluates every guard of the whole plan that its effects name, each once.
-pub fn evaluate(case: &Case<'_>) -> Vec<Outcome> {
+/// Whether client and server agree on this keyword's values when they meet: a banner proves nothing of it.
+fn negotiates(keyword: &str) -> bool {
+    [
+        "ciphers",
+        "macs",
+        "kexalgorithms",
+        "hostkeyalgorithms",
+        "hostkey",
+        "pubkeyacceptedalgorithms",
+        "pubkeyacceptedkeytypes",
+    ]
+    .contains(&keyword.to_ascii_lowercase().as_str())
+}
+
+/// Evaluates every guard of the whole plan that its effects name, each once; and whether sshd accepts its configuration wherever a
+/// check of these is about sshd, for then it could not even be looked at.
+pub fn evaluate(case: &Case<'_>, checks: &[&str]) -> Vec<Outcome> {
     let mut outcomes: Vec<Outcome> = Vec::new();
-    for guard in case.plan.effects.iter().flat_map(|planned| &planned.guards) {
+    let sshd = checks.iter().any(|check| check.starts_with("sshd."));
+    let named = case.plan.effects.iter().flat_map(|planned| planned.guards.iter().copied());
+    for guard in named.chain(sshd.then_some(&ACCEPTED)) {
         if let Rule::Host(rule) = guard.rule
-            && !outcomes.iter().any(|outcome| std::ptr::eq(outcome.guard, *guard))
+            && !outcomes.iter().any(|outcome| std::ptr::eq(outcome.guard, guard))
         {
             outcomes.push(Outcome { guard, ruling: rule(case) });
         }
