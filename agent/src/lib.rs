@@ -3,6 +3,8 @@
 //! Layers, lowest first: [`sanitize`], [`nearest`], [`exit_code`], [`files`], [`lock`] · [`root`] · [`record`], [`observe`], [`audit`] ·
 //! [`survey`], [`config`], [`baseline`] · [`live`] · [`judge`] · [`plan`] · [`report`] · [`command`] · [`cli`].
 
+
+pub mod apply;
 pub mod audit;
 pub mod baseline;
 pub mod cli;
@@ -21,3 +23,5 @@ pub mod report;
 pub mod root;
 pub mod sanitize;
 pub mod survey;
+pub mod transaction;
+pub mod tree;

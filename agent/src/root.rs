@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -70,6 +70,17 @@ impl Root {
     /// The directory it was opened as.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The directory itself, open for looking up names.
+    pub fn top(&self) -> BorrowedFd<'_> {
+        self.top.as_fd()
+    }
+
+    /// Whether something is mounted at this path of the root: over a single file, say, as containers have it.
+    pub fn is_mount_point(&self, path: &Path) -> bool {
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        ForeignMounts::is_point(&self.path.join(inside))
     }
 
     /// Mount points below the root that may hang and are not entered.

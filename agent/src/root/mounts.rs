@@ -45,6 +45,15 @@ impl ForeignMounts {
         Self(found)
     }
 
+    /// Whether something is mounted at this very path, as this process sees it.
+    pub(super) fn is_point(path: &Path) -> bool {
+        let bytes = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+        bytes.split(|byte| *byte == b'\n').any(|line| {
+            let point = line.split(|byte| *byte == b' ').nth(4);
+            point.is_some_and(|point| OsString::from_vec(unescape(point)) == path)
+        })
+    }
+
     /// The type of the foreign file system that a path in the root lies on.
     pub fn kind(&self, path: &Path) -> Option<&str> {
         self.0.iter().rev().find(|(point, _)| path.starts_with(point)).map(|(_, kind)| kind.as_str())

@@ -1,0 +1,373 @@
+//! The one writer: carries a transaction out, or undoes it, so that a crash at any instant leaves every file old or new.
+
+use std::time::Duration;
+
+use hostward_checks::effect::{NftTable, RemoteCall, UnitAction};
+use hostward_checks::guard::Confirm;
+
+use crate::transaction::{Manifest, Moment, Stage, Step, Store, Transaction, UnitWas};
+use crate::tree::{Tree, refused};
+
+mod file;
+mod obstacles;
+mod passwords;
+
+pub use file::{Settled, settled, standing};
+pub use obstacles::obstacles;
+
+/// What is asked of the running system. Offline there is none.
+pub trait Services {
+    /// How a unit stands now.
+    ///
+    /// # Errors
+    /// The service manager does not say.
+    fn unit_state(&mut self, unit: &str) -> anyhow::Result<UnitWas>;
+
+    /// Makes sure that what will really run accepts what is on disk now, before anything is reloaded.
+    ///
+    /// # Errors
+    /// It does not: why.
+    fn validate(&mut self, manifest: &Manifest) -> anyhow::Result<()>;
+
+    /// Asks the service manager, and waits until it is done.
+    ///
+    /// # Errors
+    /// It was not done.
+    fn act(&mut self, action: &UnitAction) -> anyhow::Result<()>;
+
+    /// Makes the old state effective again after the files were put back: a unit that died is started, not reloaded. It may be
+    /// asked of a unit that was never touched, and more than once.
+    ///
+    /// # Errors
+    /// It is not as it was.
+    fn undo(&mut self, action: &UnitAction, was: &UnitWas) -> anyhow::Result<()>;
+
+    /// Replaces our firewall table, or takes it away.
+    ///
+    /// # Errors
+    /// The kernel refuses it; the old one stands.
+    fn table(&mut self, table: &NftTable) -> anyhow::Result<()>;
+
+    /// Calls OpenAPI. It may be called again with what holds already.
+    ///
+    /// # Errors
+    /// The endpoint's answer.
+    fn call(&mut self, call: &RemoteCall) -> anyhow::Result<()>;
+
+    /// Looks at the host again: everything must be as the manifest says, and nobody's way in lost.
+    ///
+    /// # Errors
+    /// What is off.
+    fn verify(&mut self, manifest: &Manifest) -> anyhow::Result<()>;
+
+    /// Makes sure that the transaction is undone when the deadline passes, whatever happens to this process. Called before
+    /// anything is changed, and again when the time begins to run.
+    ///
+    /// # Errors
+    /// Nobody would undo it.
+    fn arm(&mut self, manifest: &Manifest, within: Duration) -> anyhow::Result<()>;
+}
+
+/// An image root: nothing runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offline;
+
+impl Services for Offline {
+    fn unit_state(&mut self, unit: &str) -> anyhow::Result<UnitWas> {
+        anyhow::bail!("{unit} cannot be asked: nothing runs in an image")
+    }
+
+    fn validate(&mut self, _: &Manifest) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn act(&mut self, action: &UnitAction) -> anyhow::Result<()> {
+        anyhow::bail!("{} cannot be asked to {}: nothing runs in an image", action.unit, action.verb.word())
+    }
+
+    fn undo(&mut self, _: &UnitAction, _: &UnitWas) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn table(&mut self, _: &NftTable) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn call(&mut self, _: &RemoteCall) -> anyhow::Result<()> {
+        anyhow::bail!("an image calls nobody")
+    }
+
+    fn verify(&mut self, _: &Manifest) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn arm(&mut self, _: &Manifest, _: Duration) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+/// How applying or undoing ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Applied, and it stays.
+    Confirmed,
+    /// Applied; undone at the deadline unless somebody confirms it.
+    Waiting,
+    /// Everything is as it was.
+    Undone {
+        /// Why.
+        why: String,
+    },
+    /// Not everything could be put back.
+    Stuck {
+        /// Why it was undone.
+        why: String,
+        /// What was left alone.
+        left: Vec<String>,
+    },
+}
+
+/// Carries out a prepared transaction. What goes wrong is undone, and the outcome says so.
+///
+/// # Errors
+/// It is not prepared; or the store fails, so that nobody can tell how far it came: `hostward recover` then goes on.
+pub fn run(tree: &Tree, transaction: &mut Transaction, services: &mut dyn Services) -> anyhow::Result<Outcome> {
+    if transaction.stage() != &Stage::Prepared {
+        anyhow::bail!("transaction {} is {}, not prepared", transaction.id(), transaction.stage().word());
+    }
+    if let Err(error) = prepare(tree, transaction, services) {
+        let why = format!("{error:#}");
+        transaction.set_stage(Stage::Undone { why: why.clone() })?;
+        return Ok(Outcome::Undone { why });
+    }
+    transaction.set_stage(Stage::Applying { step: Step::Files })?;
+    match carry_out(tree, transaction, services) {
+        Ok(outcome) => Ok(outcome),
+        Err(error) => undo(tree, transaction, services, &format!("{error:#}")),
+    }
+}
+
+/// Everything that can be seen to be wrong before anything is changed.
+fn prepare(tree: &Tree, transaction: &mut Transaction, services: &mut dyn Services) -> anyhow::Result<()> {
+    for (index, _) in transaction.manifest().files() {
+        file::check(tree, transaction, index)?;
+    }
+    let mut units = Vec::new();
+    for action in transaction.manifest().units() {
+        let was = services.unit_state(&action.unit)?;
+        units.push((action, was));
+    }
+    if !units.is_empty() {
+        transaction.set_units(&units)?;
+    }
+    if transaction.manifest().confirm() != Confirm::None {
+        services.arm(transaction.manifest(), within(transaction.manifest()))?;
+    }
+    Ok(())
+}
+
+fn within(manifest: &Manifest) -> Duration {
+    Duration::from_secs(manifest.confirm_within)
+}
+
+fn carry_out(
+    tree: &Tree,
+    transaction: &mut Transaction,
+    services: &mut dyn Services,
+) -> anyhow::Result<Outcome> {
+    {
+        let _lock = passwords::lock(tree, transaction.manifest())?;
+        let files: Vec<usize> = transaction.manifest().files().map(|(index, _)| index).collect();
+        for index in files {
+            file::forward(tree, transaction, index)?;
+        }
+    }
+    if let Some(table) = transaction.manifest().table() {
+        transaction.set_stage(Stage::Applying { step: Step::Table })?;
+        services.table(&table)?;
+    }
+    transaction.set_stage(Stage::Applying { step: Step::Validate })?;
+    services.validate(transaction.manifest())?;
+    let units = transaction.manifest().units();
+    if !units.is_empty() {
+        transaction.set_stage(Stage::Applying { step: Step::Units })?;
+    }
+    for action in units {
+        services.act(&action)?;
+    }
+    let calls = transaction.manifest().calls();
+    if !calls.is_empty() {
+        transaction.set_stage(Stage::Applying { step: Step::Calls })?;
+    }
+    for call in calls {
+        services.call(&call)?;
+    }
+    transaction.set_stage(Stage::Verifying)?;
+    services.verify(transaction.manifest())?;
+    if transaction.manifest().confirm() == Confirm::None {
+        transaction.set_stage(Stage::Confirmed)?;
+        return Ok(Outcome::Confirmed);
+    }
+    let within = within(transaction.manifest());
+    services.arm(transaction.manifest(), within)?;
+    transaction.set_stage(Stage::Waiting { deadline: Moment::now()?.after(within) })?;
+    Ok(Outcome::Waiting)
+}
+
+/// Undoes a transaction in reverse order, however far it came: files, then the firewall table, then the services. Where a
+/// file is neither as before nor as after it is left alone, and so said. May be run again after a crash.
+///
+/// # Errors
+/// The disk or the store fails: it stays to be undone, by `hostward recover`.
+pub fn undo(
+    tree: &Tree,
+    transaction: &mut Transaction,
+    services: &mut dyn Services,
+    why: &str,
+) -> anyhow::Result<Outcome> {
+    let reached = transaction.stage().reached();
+    let step = reached.unwrap_or(Step::Files);
+    let why = match transaction.stage() {
+        Stage::Undoing { why, .. } => why.clone(),
+        _ => why.to_owned(),
+    };
+    transaction.set_stage(Stage::Undoing { why: why.clone(), step })?;
+    let mut left = Vec::new();
+    if step >= Step::Calls {
+        for call in transaction.manifest().calls().into_iter().rev() {
+            let back =
+                RemoteCall { tokens_before: call.tokens_after, tokens_after: call.tokens_before, ..call.clone() };
+            if let Err(error) = services.call(&back) {
+                left.push(format!("the metadata options of {}: {error:#}", call.instance));
+            }
+        }
+    }
+    {
+        let _lock = passwords::lock(tree, transaction.manifest())?;
+        let files: Vec<usize> = transaction.manifest().files().map(|(index, _)| index).rev().collect();
+        for index in files {
+            if let Some(what) = file::backward(tree, transaction, index)? {
+                left.push(what);
+            }
+        }
+    }
+    if step >= Step::Table && transaction.manifest().table().is_some() {
+        let before = NftTable { after: transaction.manifest().table_before.clone() };
+        if let Err(error) = services.table(&before) {
+            left.push(format!("the firewall table: {error:#}"));
+        }
+    }
+    if step >= Step::Units {
+        for action in transaction.manifest().units().into_iter().rev() {
+            let undone = match transaction.unit_was(&action.unit)? {
+                Some(was) => services.undo(&action, &was),
+                None => Ok(()),
+            };
+            if let Err(error) = undone {
+                left.push(format!("{}: {error:#}", action.unit));
+            }
+        }
+    }
+    if left.is_empty() {
+        transaction.set_stage(Stage::Undone { why: why.clone() })?;
+        return Ok(Outcome::Undone { why });
+    }
+    transaction.set_stage(Stage::Stuck { why: why.clone(), left: left.clone() })?;
+    Ok(Outcome::Stuck { why, left })
+}
+
+/// Undoes a transaction that somebody wants undone, weeks later perhaps: all of it, or nothing where a file was changed since.
+///
+/// # Errors
+/// Exit code 3: it was never applied, is undone already, or files were changed since, which are named. Else as [`undo`].
+pub fn rollback(tree: &Tree, transaction: &mut Transaction, services: &mut dyn Services) -> anyhow::Result<Outcome> {
+    match transaction.stage() {
+        Stage::Undone { why } => {
+            return Err(refused(format!("transaction {} is undone already: {why}", transaction.id())));
+        }
+        Stage::Prepared => {
+            return Err(refused(format!("transaction {} was not applied", transaction.id())));
+        }
+        // A run that died is undone as far as it goes.
+        Stage::Applying { .. } | Stage::Verifying | Stage::Undoing { .. } => {}
+        Stage::Waiting { .. } | Stage::Confirmed | Stage::Stuck { .. } => {
+            let mut changed = Vec::new();
+            for (_, file) in transaction.manifest().files() {
+                if settled(file, &standing(tree, file)?) == Settled::Neither {
+                    changed.push(file.path.display().to_string());
+                }
+            }
+            if !changed.is_empty() {
+                let message = format!(
+                    "transaction {} is not rolled back: {} changed since; nothing was touched (hostward history {} shows what it did)",
+                    transaction.id(),
+                    changed.join(", "),
+                    transaction.id()
+                );
+                return Err(refused(message));
+            }
+        }
+    }
+    undo(tree, transaction, services, "it was rolled back")
+}
+
+/// What `recover` did with a transaction.
+#[derive(Debug)]
+pub struct Recovered {
+    /// Its id.
+    pub id: String,
+    /// How it ended, or why it could not be undone; None: it is left to whoever confirms it.
+    pub outcome: anyhow::Result<Option<Outcome>>,
+}
+
+/// Finishes what a run that died, a deadline that passed or a reboot left behind. Whoever calls it holds the lock, so nobody is
+/// applying.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn recover(store: &Store, services: &mut dyn Services) -> anyhow::Result<Vec<Recovered>> {
+    let now = Moment::now()?;
+    let mut done = Vec::new();
+    // The newest first: it may have changed what an older one changed.
+    for mut transaction in store.list()?.transactions.into_iter().rev() {
+        let id = transaction.id().to_owned();
+        let outcome = match transaction.stage().clone() {
+            Stage::Confirmed | Stage::Undone { .. } | Stage::Stuck { .. } => continue,
+            Stage::Prepared => never_started(&mut transaction, &now),
+            Stage::Waiting { deadline } if deadline.left(&now).is_some() => Ok(None),
+            Stage::Waiting { deadline } => {
+                let why = if deadline.boot_id == now.boot_id {
+                    "it was not confirmed in time"
+                } else {
+                    "the host was started again before it was confirmed"
+                };
+                undo(store.tree(), &mut transaction, services, why).map(Some)
+            }
+            Stage::Applying { .. } | Stage::Verifying => {
+                undo(store.tree(), &mut transaction, services, "it was interrupted").map(Some)
+            }
+            Stage::Undoing { why, .. } => undo(store.tree(), &mut transaction, services, &why).map(Some),
+        };
+        done.push(Recovered { id, outcome });
+    }
+    Ok(done)
+}
+
+/// How long a transaction may wait to be started: between writing it down and its unit's first look at it.
+const TO_START: Duration = Duration::from_secs(60);
+
+fn never_started(transaction: &mut Transaction, now: &Moment) -> anyhow::Result<Option<Outcome>> {
+    let fresh = transaction.stages().last().is_some_and(|record| {
+        record.since.boot_id == now.boot_id
+            && now.boottime_ms.saturating_sub(record.since.boottime_ms) < TO_START.as_millis() as u64
+    });
+    if fresh {
+        return Ok(None);
+    }
+    let why = "it was never started".to_owned();
+    transaction.set_stage(Stage::Undone { why: why.clone() })?;
+    Ok(Some(Outcome::Undone { why }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,442 @@
+//! Transactions: what a fix does and how it is undone, on disk before the first byte of the host changes.
+//!
+//! `<root>/var/lib/hostward/transactions/<id>/` holds `manifest.json`, the contents `before/N` and `after/N` (N: the effect's
+//! place), `stage.json`, and what was found afterwards. It is root's alone, and entered by descriptor like every other path.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use hostward_checks::effect::{Effect, FileChange, State, UnitAction};
+use hostward_checks::guard::Confirm;
+use hostward_checks::plan::Plan;
+use serde::{Deserialize, Serialize};
+
+use crate::tree::{Dir, Standing, Tree, digest, look, refused};
+
+mod asked;
+mod disk;
+mod id;
+mod manifest;
+mod space;
+mod stage;
+
+pub use asked::Asked;
+pub use manifest::{
+    Content, EffectRecord, FileRecord, FindingRecord, Found, Manifest, OwnerRecord, ReasonRecord, Side, What,
+    XattrRecord,
+};
+pub use stage::{Deadline, Moment, Record, Stage, Stages, Step};
+
+/// Where transactions stand in a root.
+pub const PATH: &str = "/var/lib/hostward/transactions";
+
+/// The transactions of a root.
+#[derive(Debug)]
+pub struct Store {
+    tree: Tree,
+    dir: Option<Dir>,
+}
+
+/// What a new transaction is made of.
+#[derive(Debug)]
+pub struct New<'a> {
+    /// What would be done.
+    pub plan: &'a Plan,
+    /// Who asks.
+    pub asked: Asked,
+    /// The command line.
+    pub command: Vec<String>,
+    /// How it is confirmed.
+    pub confirm: Confirm,
+    /// Within what time.
+    pub confirm_within: Duration,
+    /// Our firewall table as it is now; None: there is none.
+    pub table_before: Option<String>,
+    /// What was found.
+    pub found: Found,
+    /// Accounts that keep a way in.
+    pub keepers: Vec<String>,
+}
+
+/// A unit's state before it was asked anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitWas {
+    /// Whether it ran.
+    pub active: bool,
+    /// Whether it starts at boot; None: that is not for the unit itself to say (static, generated, absent).
+    pub enabled: Option<bool>,
+}
+
+/// A unit and its state before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct UnitRecord {
+    unit: String,
+    #[serde(flatten)]
+    was: UnitWas,
+}
+
+/// One transaction on disk.
+#[derive(Debug)]
+pub struct Transaction {
+    dir: Dir,
+    manifest: Manifest,
+    stages: Stages,
+}
+
+/// The transactions that can be read, oldest first, and those that cannot.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Those that can be read.
+    pub transactions: Vec<Transaction>,
+    /// Those that cannot: id and why.
+    pub broken: Vec<(String, anyhow::Error)>,
+}
+
+const MANIFEST: &str = "manifest.json";
+const STAGE: &str = "stage.json";
+const UNITS: &str = "units.json";
+const FOUND: &str = "found.json";
+/// Directories of contents.
+const BEFORE: &str = "before";
+const AFTER: &str = "after";
+
+impl Store {
+    /// The transactions of a root directory: `/` for the live host. Nothing is made yet.
+    ///
+    /// # Errors
+    /// The root cannot be opened, or what stands at [`PATH`] can be read or written by others.
+    pub fn open(root: &Path) -> anyhow::Result<Self> {
+        let tree = Tree::open(root)?;
+        let dir = disk::private(&tree, false)?;
+        Ok(Self { tree, dir })
+    }
+
+    /// The root directory.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Writes a transaction down, whole and synced. Nothing of the host is changed.
+    ///
+    /// # Errors
+    /// Exit code 3: the host is not as it was planned from (stale), a path cannot be written, or there is no room for it.
+    pub fn begin(&mut self, new: &New<'_>) -> anyhow::Result<Transaction> {
+        let effects: Vec<&Effect> = new.plan.effects.iter().map(|planned| &planned.effect).collect();
+        let files: Vec<&FileChange> = new.plan.files().collect();
+        if self.dir.is_none() {
+            self.dir = disk::private(&self.tree, true)?;
+        }
+        let Some(store) = &self.dir else { bail!("failed to make {PATH}") };
+        space::enough(&self.tree, store, &files)?;
+        let id = id::next(store)?;
+        let mut records = Vec::new();
+        for planned in &new.plan.effects {
+            let what = match (&planned.effect, What::of(&planned.effect)) {
+                (Effect::File(change), _) => What::File(record(&self.tree, change, &files)?),
+                (_, Some(what)) => what,
+                (_, None) => bail!("an effect that cannot be written down"),
+            };
+            let reasons = planned.reasons.iter().map(|reason| ReasonRecord {
+                check: reason.check.to_owned(),
+                subject: reason.subject.clone(),
+            });
+            records.push(EffectRecord { reasons: reasons.collect(), what });
+        }
+        let manifest = Manifest {
+            schema: manifest::SCHEMA.to_owned(),
+            id: id.clone(),
+            at: jiff::Timestamp::now().to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: new.command.clone(),
+            asked: new.asked.clone(),
+            live: self.tree.is_live(),
+            confirm: manifest::confirm_word(new.confirm).to_owned(),
+            confirm_within: new.confirm_within.as_secs(),
+            token: id::token()?,
+            effects: records,
+            table_before: new.table_before.clone(),
+            found: new.found.clone(),
+            keepers: new.keepers.clone(),
+        };
+        disk::write_transaction(&self.tree, store, &manifest, &effects, &Stages::prepared()?)?;
+        self.read(&id)
+    }
+
+    /// Every transaction.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn list(&self) -> anyhow::Result<Listing> {
+        let mut listing = Listing::default();
+        for id in self.ids()? {
+            match self.read(&id) {
+                Ok(transaction) => listing.transactions.push(transaction),
+                Err(error) => listing.broken.push((id, error)),
+            }
+        }
+        Ok(listing)
+    }
+
+    /// The transaction with this id, or the only one that begins with it.
+    ///
+    /// # Errors
+    /// There is none, or more than one; or it cannot be read.
+    pub fn get(&self, id: &str) -> anyhow::Result<Transaction> {
+        let ids = self.ids()?;
+        if ids.iter().any(|known| known == id) {
+            return self.read(id);
+        }
+        let mut fitting = ids.iter().filter(|known| known.starts_with(id));
+        match (fitting.next(), fitting.next()) {
+            (Some(only), None) => self.read(only),
+            (Some(one), Some(other)) => bail!("{id} is more than one transaction: {one}, {other}"),
+            _ => bail!("there is no transaction {id}: `hostward history` lists them"),
+        }
+    }
+
+    /// Transactions that are not in a final stage, oldest first.
+    ///
+    /// # Errors
+    /// One cannot be read: nobody knows how far it came.
+    pub fn pending(&self) -> anyhow::Result<Vec<Transaction>> {
+        let listing = self.list()?;
+        if let Some((id, error)) = listing.broken.into_iter().next() {
+            let way = format!("look at {PATH}/{id}; move it away if you know what it did");
+            return Err(error.context(format!("transaction {id} cannot be read ({way})")));
+        }
+        Ok(listing.transactions.into_iter().filter(|one| !one.stage().is_final()).collect())
+    }
+
+    /// Removes the oldest final transactions beyond so many, and those older than so long. One that is stuck is kept.
+    ///
+    /// # Errors
+    /// One cannot be removed.
+    pub fn prune(&self, keep: usize, age: Duration) -> anyhow::Result<usize> {
+        let Some(store) = &self.dir else { return Ok(0) };
+        let final_ones: Vec<Transaction> = self.list()?.transactions;
+        let done = |one: &&Transaction| matches!(one.stage(), Stage::Confirmed | Stage::Undone { .. });
+        let kept: Vec<&Transaction> = final_ones.iter().filter(done).collect();
+        let beyond = kept.len().saturating_sub(keep);
+        let oldest = jiff::Timestamp::now().checked_sub(age).ok();
+        let mut removed = 0;
+        for (index, one) in kept.iter().enumerate() {
+            let at: Option<jiff::Timestamp> = one.manifest.at.parse().ok();
+            let old = matches!((at, oldest), (Some(at), Some(oldest)) if at < oldest);
+            if index < beyond || old {
+                disk::remove(&self.tree, store, OsStr::new(one.id()))?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    fn ids(&self) -> anyhow::Result<Vec<String>> {
+        let Some(store) = &self.dir else { return Ok(Vec::new()) };
+        let names = store.names().with_context(|| format!("failed to read {PATH}"))?;
+        Ok(names.into_iter().filter_map(|name| name.into_string().ok()).filter(|name| id::is_id(name)).collect())
+    }
+
+    fn read(&self, id: &str) -> anyhow::Result<Transaction> {
+        let store = self.dir.as_ref().context("there are no transactions")?;
+        let dir = self.tree.enter(store, OsStr::new(id))?;
+        let manifest: Manifest = disk::read_json(&dir, MANIFEST)?;
+        if manifest.schema != manifest::SCHEMA || manifest.id != id {
+            bail!("{PATH}/{id}/{MANIFEST} is of another version of hostward: {}", manifest.schema);
+        }
+        let stages: Stages = disk::read_json(&dir, STAGE)?;
+        if stages.schema != stage::SCHEMA || stages.last().is_none() {
+            bail!("{PATH}/{id}/{STAGE} is of another version of hostward: {}", stages.schema);
+        }
+        Ok(Transaction { dir, manifest, stages })
+    }
+}
+
+/// A file change with its attributes, as it is written down; the host must stand as the change was planned from.
+fn record(tree: &Tree, change: &FileChange, all: &[&FileChange]) -> anyhow::Result<FileRecord> {
+    let content = |state: &State| {
+        state.content().map(|bytes| Content { sha256: digest(bytes), size: u64::try_from(bytes.len()).unwrap_or(u64::MAX) })
+    };
+    let bare = FileRecord {
+        path: change.path.clone(),
+        before: Side::of(&change.before, content(&change.before), None),
+        after: Side::of(&change.after, content(&change.after), None),
+    };
+    let made = |path: &Path| all.iter().any(|other| other.path == path && other.before == State::Absent);
+    if bare.before == Side::Absent && change.path.parent().is_some_and(made) {
+        return Ok(bare);
+    }
+    let (dir, name) = tree.parent(&change.path)?;
+    let node = look(&dir, name)?;
+    bare.before.check(&change.path, &node.standing, dir.user().is_some())?;
+    // Only new content takes a new file, and a new file needs the attributes of the old one.
+    let moved = bare.before.content().is_some();
+    let xattrs = moved.then(|| node.xattrs.iter().filter_map(XattrRecord::new).collect::<Vec<_>>());
+    Ok(FileRecord {
+        path: bare.path,
+        before: Side::of(&change.before, content(&change.before), xattrs.clone()),
+        after: Side::of(&change.after, content(&change.after), xattrs),
+    })
+}
+
+impl Side {
+    /// Whether this is what stands there.
+    pub fn is(&self, standing: &Standing) -> bool {
+        match (self, standing) {
+            (Self::Absent, Standing::Absent) => true,
+            (Self::Dir { owner }, Standing::Dir { owner: there }) => there == &(*owner).into(),
+            (Self::File { owner, content, .. }, Standing::File { owner: there, sha256, .. }) => {
+                there == &(*owner).into() && content.as_ref().is_none_or(|content| content.sha256 == *sha256)
+            }
+            _ => false,
+        }
+    }
+
+    /// Makes sure that this is what stands there.
+    ///
+    /// # Errors
+    /// Exit code 3: something else does, or in a user's directory a file of more than one name.
+    pub fn check(&self, path: &Path, standing: &Standing, users: bool) -> anyhow::Result<()> {
+        if let Standing::Other(noun) = standing {
+            return Err(refused(format!("{} is a {noun}", path.display())));
+        }
+        if !self.is(standing) {
+            return Err(refused(format!("{} has changed since it was looked at: run fix again", path.display())));
+        }
+        // A second name may be in a place where the user could not have written.
+        if users && matches!(standing, Standing::File { alone: false, .. }) {
+            return Err(refused(format!("{} has a second name (hard link): remove it first", path.display())));
+        }
+        Ok(())
+    }
+}
+
+impl Transaction {
+    /// Its id: sortable by time, `20261122-044905-ab12`.
+    pub fn id(&self) -> &str {
+        &self.manifest.id
+    }
+
+    /// What it does.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// How far it has come.
+    pub fn stage(&self) -> &Stage {
+        self.stages.last().map_or(&Stage::Prepared, |record| &record.stage)
+    }
+
+    /// Every stage so far, with its time.
+    pub fn stages(&self) -> &[Record] {
+        &self.stages.stages
+    }
+
+    /// Changes the stage, on disk first.
+    ///
+    /// # Errors
+    /// It cannot be written; the stage is the old one.
+    pub fn set_stage(&mut self, stage: Stage) -> anyhow::Result<()> {
+        let mut stages = self.stages.clone();
+        stages.stages.push(Record { since: Moment::now()?, stage });
+        disk::replace_json(&self.dir, STAGE, &stages)?;
+        self.stages = stages;
+        Ok(())
+    }
+
+    /// Reads the stage again: another process may have changed it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn refresh(&mut self) -> anyhow::Result<()> {
+        self.stages = disk::read_json(&self.dir, STAGE)?;
+        Ok(())
+    }
+
+    /// The content of one side of a file change, checked against its digest.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not what was written.
+    pub fn content(&self, index: usize, side: &Side, after: bool) -> anyhow::Result<Option<Vec<u8>>> {
+        let Some(content) = side.content() else { return Ok(None) };
+        disk::read_blob(&self.dir, if after { AFTER } else { BEFORE }, index, content).map(Some)
+    }
+
+    /// The effects, as they were planned.
+    ///
+    /// # Errors
+    /// A content cannot be read.
+    pub fn effects(&self) -> anyhow::Result<Vec<Effect>> {
+        let mut effects = Vec::new();
+        for (index, file) in self.manifest.files() {
+            let state = |side: &Side, after| -> anyhow::Result<State> {
+                Ok(match (side, side.owner()) {
+                    (Side::File { .. }, Some(owner)) => {
+                        State::File { content: self.content(index, side, after)?.map(Into::into), owner }
+                    }
+                    (Side::Dir { .. }, Some(owner)) => State::Dir { owner },
+                    _ => State::Absent,
+                })
+            };
+            effects.push(Effect::File(FileChange {
+                path: file.path.clone(),
+                before: state(&file.before, false)?,
+                after: state(&file.after, true)?,
+            }));
+        }
+        effects.extend(self.manifest.table().map(Effect::Table));
+        effects.extend(self.manifest.units().into_iter().map(Effect::Unit));
+        effects.extend(self.manifest.calls().into_iter().map(Effect::Remote));
+        Ok(effects)
+    }
+
+    /// Writes down how the units stood before they were asked anything.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn set_units(&mut self, units: &[(UnitAction, UnitWas)]) -> anyhow::Result<()> {
+        let records: Vec<UnitRecord> =
+            units.iter().map(|(action, was)| UnitRecord { unit: action.unit.clone(), was: was.clone() }).collect();
+        disk::replace_json(&self.dir, UNITS, &records)
+    }
+
+    /// How a unit stood before it was asked anything; None: it was not asked yet.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn unit_was(&self, unit: &str) -> anyhow::Result<Option<UnitWas>> {
+        if self.dir.stat(UNITS).with_context(|| format!("failed to look at {UNITS}"))?.is_none() {
+            return Ok(None);
+        }
+        let records: Vec<UnitRecord> = disk::read_json(&self.dir, UNITS)?;
+        Ok(records.into_iter().find(|record| record.unit == unit).map(|record| record.was))
+    }
+
+    /// Keeps what was found afterwards.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn set_found_after(&self, found: &Found) -> anyhow::Result<()> {
+        disk::replace_json(&self.dir, FOUND, found)
+    }
+
+    /// What was found afterwards; None: nobody looked.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn found_after(&self) -> anyhow::Result<Option<Found>> {
+        if self.dir.stat(FOUND).with_context(|| format!("failed to look at {FOUND}"))?.is_none() {
+            return Ok(None);
+        }
+        disk::read_json(&self.dir, FOUND).map(Some)
+    }
+
+    /// The name of a temporary file of this transaction. No program takes it for a configuration file.
+    pub fn temporary(&self, index: usize) -> OsString {
+        OsString::from(format!(".hostward-{}-{index}", self.manifest.token))
+    }
+}
+
+#[cfg(test)]
+mod tests;
