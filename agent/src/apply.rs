@@ -170,11 +170,7 @@ fn within(manifest: &Manifest) -> Duration {
     Duration::from_secs(manifest.confirm_within)
 }
 
-fn carry_out(
-    tree: &Tree,
-    transaction: &mut Transaction,
-    services: &mut dyn Services,
-) -> anyhow::Result<Outcome> {
+fn carry_out(tree: &Tree, transaction: &mut Transaction, services: &mut dyn Services) -> anyhow::Result<Outcome> {
     {
         let _lock = passwords::lock(tree, transaction.manifest())?;
         let files: Vec<usize> = transaction.manifest().files().map(|(index, _)| index).collect();

@@ -3,7 +3,6 @@
 //! Layers, lowest first: [`sanitize`], [`nearest`], [`exit_code`], [`files`], [`lock`] · [`root`] · [`record`], [`observe`], [`audit`] ·
 //! [`survey`], [`config`], [`baseline`] · [`live`] · [`judge`] · [`plan`] · [`report`] · [`command`] · [`cli`].
 
-
 pub mod apply;
 pub mod audit;
 pub mod baseline;

@@ -138,10 +138,10 @@ impl Store {
                 (_, Some(what)) => what,
                 (_, None) => bail!("an effect that cannot be written down"),
             };
-            let reasons = planned.reasons.iter().map(|reason| ReasonRecord {
-                check: reason.check.to_owned(),
-                subject: reason.subject.clone(),
-            });
+            let reasons = planned
+                .reasons
+                .iter()
+                .map(|reason| ReasonRecord { check: reason.check.to_owned(), subject: reason.subject.clone() });
             records.push(EffectRecord { reasons: reasons.collect(), what });
         }
         let manifest = Manifest {
@@ -256,7 +256,9 @@ impl Store {
 /// A file change with its attributes, as it is written down; the host must stand as the change was planned from.
 fn record(tree: &Tree, change: &FileChange, all: &[&FileChange]) -> anyhow::Result<FileRecord> {
     let content = |state: &State| {
-        state.content().map(|bytes| Content { sha256: digest(bytes), size: u64::try_from(bytes.len()).unwrap_or(u64::MAX) })
+        state
+            .content()
+            .map(|bytes| Content { sha256: digest(bytes), size: u64::try_from(bytes.len()).unwrap_or(u64::MAX) })
     };
     let bare = FileRecord {
         path: change.path.clone(),

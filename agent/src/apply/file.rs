@@ -74,7 +74,9 @@ pub(super) fn check(tree: &Tree, transaction: &Transaction, index: usize) -> any
     let file = record(transaction, index)?;
     let made = |path: &Path| {
         let mut files = transaction.manifest().files();
-        files.any(|(_, other)| other.path == path && matches!((&other.before, &other.after), (Side::Absent, Side::Dir { .. })))
+        files.any(|(_, other)| {
+            other.path == path && matches!((&other.before, &other.after), (Side::Absent, Side::Dir { .. }))
+        })
     };
     if file.path.parent().is_some_and(made) {
         return Ok(());
@@ -168,14 +170,7 @@ fn sweep(dir: &Dir, name: &OsStr) -> anyhow::Result<()> {
 }
 
 impl Turn<'_> {
-    fn make(
-        &self,
-        tree: &Tree,
-        transaction: &Transaction,
-        dir: &Dir,
-        name: &OsStr,
-        node: Node,
-    ) -> anyhow::Result<()> {
+    fn make(&self, tree: &Tree, transaction: &Transaction, dir: &Dir, name: &OsStr, node: Node) -> anyhow::Result<()> {
         let temporary = transaction.temporary(self.index);
         let done = match (self.to, self.to.owner()) {
             (Side::File { content: Some(_), .. }, Some(owner)) => {
@@ -234,7 +229,8 @@ impl Turn<'_> {
     fn make_dir(&self, tree: &Tree, dir: &Dir, name: &OsStr, temporary: &OsStr, owner: Owner) -> anyhow::Result<()> {
         dir.make(temporary)?;
         let made = tree.enter(dir, temporary)?;
-        let opened = rustix::fs::openat(&made, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let opened =
+            rustix::fs::openat(&made, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         set_owner(&opened, owner)?;
         rustix::fs::fsync(&opened)?;
         dir.rename(temporary, name, false)?;

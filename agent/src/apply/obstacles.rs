@@ -34,7 +34,8 @@ fn of(root: &Root, tree: &Tree, path: &Path) -> Option<Obstacle> {
         };
     }
     let node = dir.open(name, OFlags::PATH).ok();
-    let kind = node.as_ref().and_then(|node| rustix::fs::fstat(node).ok()).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    let kind =
+        node.as_ref().and_then(|node| rustix::fs::fstat(node).ok()).map(|stat| FileType::from_raw_mode(stat.st_mode));
     // A directory is changed itself; of a file it is the directory that takes a new one.
     if rustix::fs::fstatvfs(&dir).is_ok_and(|stat| stat.f_flag.contains(StatVfsMountFlags::RDONLY)) {
         return Some(Obstacle::ReadOnly);
@@ -53,9 +54,7 @@ fn of(root: &Root, tree: &Tree, path: &Path) -> Option<Obstacle> {
 /// `chattr +i` or `+a`, as statx(2) tells it.
 fn is_fixed(node: impl AsFd) -> bool {
     let attributes = rustix::fs::statx(node, "", AtFlags::EMPTY_PATH, StatxFlags::empty());
-    attributes.is_ok_and(|found| {
-        found.stx_attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND)
-    })
+    attributes.is_ok_and(|found| found.stx_attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND))
 }
 
 /// The same by `FS_IOC_GETFLAGS`, for file systems and kernels whose statx(2) does not tell it.

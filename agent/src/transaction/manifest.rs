@@ -248,9 +248,7 @@ impl What {
     pub fn of(effect: &Effect) -> Option<Self> {
         match effect {
             Effect::File(_) => None,
-            Effect::Unit(action) => {
-                Some(Self::Unit { unit: action.unit.clone(), verb: action.verb.word().to_owned() })
-            }
+            Effect::Unit(action) => Some(Self::Unit { unit: action.unit.clone(), verb: action.verb.word().to_owned() }),
             Effect::Table(table) => Some(Self::Table { after: table.after.clone() }),
             Effect::Remote(call) => Some(Self::Remote {
                 instance: call.instance.clone(),

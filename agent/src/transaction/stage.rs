@@ -107,11 +107,7 @@ impl Moment {
     pub fn after(&self, length: Duration) -> Deadline {
         let milliseconds = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
         let at = jiff::Timestamp::now().checked_add(length).map_or_else(|_| String::new(), |at| at.to_string());
-        Deadline {
-            boottime_ms: self.boottime_ms.saturating_add(milliseconds),
-            boot_id: self.boot_id.clone(),
-            at,
-        }
+        Deadline { boottime_ms: self.boottime_ms.saturating_add(milliseconds), boot_id: self.boot_id.clone(), at }
     }
 }
 

@@ -61,9 +61,17 @@ fn a_transaction_reads_back_as_it_was_planned() {
     put(dir.path(), "etc/gone", "gone\n", 0o644);
     put(dir.path(), "etc/open", "open\n", 0o666);
     let effects = vec![
-        change("/etc/shadow", State::file(*b"root:$6$secret:1::::::\n", me(0o600)), State::file(*b"root:*:1::::::\n", me(0o600))),
+        change(
+            "/etc/shadow",
+            State::file(*b"root:$6$secret:1::::::\n", me(0o600)),
+            State::file(*b"root:*:1::::::\n", me(0o600)),
+        ),
         change("/etc/gone", State::file(*b"gone\n", me(0o644)), State::Absent),
-        change("/etc/open", State::File { content: None, owner: me(0o666) }, State::File { content: None, owner: me(0o644) }),
+        change(
+            "/etc/open",
+            State::File { content: None, owner: me(0o666) },
+            State::File { content: None, owner: me(0o644) },
+        ),
         change("/etc/ssh/d", State::Absent, State::Dir { owner: me(0o755) }),
         change("/etc/ssh/d/x", State::Absent, State::file(*b"new\n", me(0o600))),
         change("/etc/ssh/sshd_config", State::file(*b"old\n", me(0o640)), State::file(*b"new\n", me(0o600))),
