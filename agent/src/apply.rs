@@ -247,11 +247,11 @@ pub fn undo(
             }
         }
     }
-    if step >= Step::Table && transaction.manifest().table().is_some() {
-        let before = NftTable { after: transaction.manifest().table_before.clone() };
-        if let Err(error) = services.table(&before) {
-            left.push(format!("the firewall table: {error:#}"));
-        }
+    if step >= Step::Table
+        && let Some(table) = transaction.manifest().table()
+        && let Err(error) = services.table(&NftTable { before: table.after, after: table.before })
+    {
+        left.push(format!("the firewall table: {error:#}"));
     }
     if step >= Step::Units {
         for action in transaction.manifest().units().into_iter().rev() {

@@ -52,8 +52,6 @@ pub struct New<'a> {
     pub confirm: Confirm,
     /// Within what time.
     pub confirm_within: Duration,
-    /// Our firewall table as it is now; None: there is none.
-    pub table_before: Option<String>,
     /// What was found.
     pub found: Found,
     /// Accounts that keep a way in.
@@ -156,7 +154,6 @@ impl Store {
             confirm_within: new.confirm_within.as_secs(),
             token: id::token()?,
             effects: records,
-            table_before: new.table_before.clone(),
             found: new.found.clone(),
             keepers: new.keepers.clone(),
         };

@@ -41,8 +41,6 @@ pub struct Manifest {
     pub token: String,
     /// The effects, in order.
     pub effects: Vec<EffectRecord>,
-    /// Our firewall table as it was before; None: there was none.
-    pub table_before: Option<String>,
     /// What was found before.
     pub found: Found,
     /// Accounts that keep a way in, as the guards saw it.
@@ -103,7 +101,9 @@ pub enum What {
     },
     /// Our firewall table.
     Table {
-        /// The table; None: none.
+        /// The table before; None: none.
+        before: Option<String>,
+        /// The table afterwards; None: none.
         after: Option<String>,
     },
     /// A call to OpenAPI.
@@ -249,7 +249,7 @@ impl What {
         match effect {
             Effect::File(_) => None,
             Effect::Unit(action) => Some(Self::Unit { unit: action.unit.clone(), verb: action.verb.word().to_owned() }),
-            Effect::Table(table) => Some(Self::Table { after: table.after.clone() }),
+            Effect::Table(table) => Some(Self::Table { before: table.before.clone(), after: table.after.clone() }),
             Effect::Remote(call) => Some(Self::Remote {
                 instance: call.instance.clone(),
                 region: call.region.clone(),
@@ -288,7 +288,7 @@ impl Manifest {
     /// Our firewall table afterwards, where it changes.
     pub fn table(&self) -> Option<NftTable> {
         self.effects.iter().find_map(|effect| match &effect.what {
-            What::Table { after } => Some(NftTable { after: after.clone() }),
+            What::Table { before, after } => Some(NftTable { before: before.clone(), after: after.clone() }),
             _ => None,
         })
     }

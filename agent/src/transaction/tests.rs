@@ -43,7 +43,6 @@ pub(crate) fn new(plan: &Plan) -> New<'_> {
         command: vec!["hostward".to_owned(), "fix".to_owned()],
         confirm: Confirm::None,
         confirm_within: Duration::from_secs(300),
-        table_before: None,
         found: Found::default(),
         keepers: vec!["root".to_owned()],
     }
@@ -75,7 +74,7 @@ fn a_transaction_reads_back_as_it_was_planned() {
         change("/etc/ssh/d", State::Absent, State::Dir { owner: me(0o755) }),
         change("/etc/ssh/d/x", State::Absent, State::file(*b"new\n", me(0o600))),
         change("/etc/ssh/sshd_config", State::file(*b"old\n", me(0o640)), State::file(*b"new\n", me(0o600))),
-        Effect::Table(NftTable { after: Some("table inet hostward {}".to_owned()) }),
+        Effect::Table(NftTable { before: None, after: Some("table inet hostward {}".to_owned()) }),
         Effect::Unit(UnitAction { unit: "ssh.service".to_owned(), verb: Verb::Reload }),
         Effect::Remote(RemoteCall {
             instance: "i-1".to_owned(),
