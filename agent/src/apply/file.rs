@@ -40,11 +40,11 @@ pub fn settled(file: &FileRecord, standing: &Standing) -> Settled {
         return Settled::Neither;
     };
     let ids = |owner: Owner| (owner.uid, owner.gid);
-    let same_kind = match (&file.before, &file.after, standing) {
-        (Side::File { content: None, .. }, Side::File { content: None, .. }, Standing::File { .. }) => true,
-        (Side::Dir { .. }, Side::Dir { .. }, Standing::Dir { .. }) => true,
-        _ => false,
-    };
+    let same_kind = matches!(
+        (&file.before, &file.after, standing),
+        (Side::File { content: None, .. }, Side::File { content: None, .. }, Standing::File { .. })
+            | (Side::Dir { .. }, Side::Dir { .. }, Standing::Dir { .. })
+    );
     let modes = [before.mode, after.mode, before.mode & 0o1777, after.mode & 0o1777];
     let ours = same_kind && [ids(before), ids(after)].contains(&ids(there)) && modes.contains(&there.mode);
     if ours { Settled::Between } else { Settled::Neither }
