@@ -4,6 +4,8 @@
 //! looks at one edit, and then its refusal takes the finding out of the plan; or it looks at the simulated host, and then its
 //! refusal stops the whole plan.
 
+pub mod network;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -138,6 +140,8 @@ pub struct Circumstances {
     pub peers: BTreeMap<(Protocol, u16), Vec<IpAddr>>,
     /// Where this program stands, so that a unit can start it.
     pub program: Option<PathBuf>,
+    /// Whether nft is missing.
+    pub nft_missing: bool,
     /// User ids that were seen asking the metadata service; None: nobody has looked yet.
     pub metadata_users: Option<Vec<u32>>,
 }
@@ -162,9 +166,9 @@ pub fn of(edit: &Edit) -> &'static [&'static Guard] {
         Edit::RemoveLine { .. } => &LOGINS,
         Edit::Chmod { .. } | Edit::Chown { .. } => &LOGINS,
         Edit::RemoveFile { .. } => &LOGINS,
-        Edit::StopUnit { .. } => &[],
-        Edit::LimitPort { .. } => &[],
-        Edit::LimitMetadata { .. } => &[],
+        Edit::StopUnit { .. } => &network::OF_STOP,
+        Edit::LimitPort { .. } => &network::OF_PORT,
+        Edit::LimitMetadata { .. } => &network::OF_METADATA,
         Edit::RequireMetadataTokens { .. } => &[],
     }
 }
