@@ -19,6 +19,11 @@ const AFTER: &str = "Exit codes: 0 clean · 1 findings · 2 undecided · 3 fix r
 enum Command {
     Scan(Box<command::scan::Args>),
     Fix(Box<command::fix::Args>),
+    Rollback(command::rollback::Args),
+    Recover(command::recover::Args),
+    History(command::history::Args),
+    #[command(hide = true)]
+    Apply(command::apply::Args),
     SshdConfig(command::sshd_config::Args),
     Access(command::access::Args),
     Baseline(command::baseline::Args),
@@ -35,6 +40,10 @@ impl Cli {
         match &self.command {
             Command::Scan(args) => command::scan::run(args),
             Command::Fix(args) => command::fix::run(args),
+            Command::Rollback(args) => command::rollback::run(args),
+            Command::Recover(args) => command::recover::run(args),
+            Command::History(args) => command::history::run(args),
+            Command::Apply(args) => command::apply::run(args),
             Command::SshdConfig(args) => command::sshd_config::run(args),
             Command::Access(args) => command::access::run(args),
             Command::Baseline(args) => command::baseline::run(args),

@@ -1,13 +1,17 @@
 //! One file a subcommand.
 
 pub mod access;
+pub mod apply;
 pub mod baseline;
 pub mod completions;
 pub mod explain;
 pub mod fix;
+pub mod history;
 pub mod list;
 pub mod look;
 pub mod passwords;
+pub mod recover;
+pub mod rollback;
 pub mod scan;
 pub mod schema;
 pub mod sshd_config;

@@ -1,12 +1,15 @@
 //! One lock for the host: scans share it, a fix takes it alone.
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::sys::stat::Mode;
 
 use crate::exit_code::{Ends, ExitCode};
 
@@ -24,10 +27,34 @@ pub fn share(path: &Path) -> anyhow::Result<Option<Lock>> {
     take(path, FlockArg::LockSharedNonblock, PATIENCE)
 }
 
+/// Takes the lock alone: nobody scans and nobody fixes at the same time.
+///
+/// # Errors
+/// Exit code 75: another run holds it for longer than 30 s. Else it cannot be had at all.
+pub fn alone(path: &Path) -> anyhow::Result<Lock> {
+    let lock = take(path, FlockArg::LockExclusiveNonblock, PATIENCE)?;
+    lock.with_context(|| format!("failed to lock {}: run it as root", path.display()))
+}
+
+/// Takes a directory alone: one run of hostward changes an image at a time.
+///
+/// # Errors
+/// As [`alone`].
+pub fn directory(dir: impl AsFd, path: &Path) -> anyhow::Result<Lock> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let context = || format!("failed to lock {}", path.display());
+    let fd = nix::fcntl::openat(dir, ".", flags, Mode::empty()).with_context(context)?;
+    held(File::from(fd), path, FlockArg::LockExclusiveNonblock, PATIENCE)?.with_context(context)
+}
+
 fn take(path: &Path, how: FlockArg, patience: Duration) -> anyhow::Result<Option<Lock>> {
     let mut options = std::fs::OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
-    let Ok(mut file) = options.open(path) else { return Ok(None) };
+    let Ok(file) = options.open(path) else { return Ok(None) };
+    held(file, path, how, patience)
+}
+
+fn held(mut file: File, path: &Path, how: FlockArg, patience: Duration) -> anyhow::Result<Option<Lock>> {
     let until = Instant::now() + patience;
     loop {
         match Flock::lock(file, how) {
@@ -65,6 +92,12 @@ mod tests {
         let error = take(&path, FlockArg::LockSharedNonblock, Duration::ZERO).unwrap_err();
         assert_eq!(error.downcast_ref::<Ends>().unwrap().code, ExitCode::Busy);
         drop(alone);
+        let first = directory(std::fs::File::open(dir.path()).unwrap(), dir.path()).unwrap();
+        let second = std::fs::File::open(dir.path()).unwrap();
+        let error = held(second, dir.path(), FlockArg::LockExclusiveNonblock, Duration::ZERO).unwrap_err();
+        assert_eq!(error.downcast_ref::<Ends>().unwrap().code, ExitCode::Busy);
+        drop(first);
+        directory(std::fs::File::open(dir.path()).unwrap(), dir.path()).unwrap();
         assert!(share(&path).unwrap().is_some());
         assert!(share(Path::new("/nonexistent/lock")).unwrap().is_none());
     }
