@@ -314,6 +314,9 @@ fn home(dir: &Path) -> Option<Owner> {
     Some(user)
 }
 
+/// What a user does between the plan and the write.
+type Trap = fn(&Path);
+
 const KEYS: &str = "/home/eve/.ssh/authorized_keys";
 
 #[test]
@@ -353,7 +356,7 @@ fn a_home_is_written_with_its_owners_rights() {
 
 #[test]
 fn what_a_user_puts_in_the_way_gains_nothing() {
-    let traps: [(&str, fn(&Path)); 7] = [
+    let traps: [(&str, Trap); 7] = [
         ("the directory is a link", |dir| {
             std::fs::rename(dir.join("home/eve/.ssh"), dir.join("home/eve/kept")).unwrap();
             std::os::unix::fs::symlink("/etc", dir.join("home/eve/.ssh")).unwrap();
