@@ -33,6 +33,7 @@ enum Command {
     /// Print the JSON Schema of the report
     Schema,
     Completions(command::completions::Args),
+    Firewall(command::firewall::Args),
 }
 
 impl Cli {
@@ -51,6 +52,7 @@ impl Cli {
             Command::List(args) => command::list::run(args),
             Command::Explain(args) => command::explain::run(args),
             Command::Schema => command::schema::run(),
+            Command::Firewall(args) => command::firewall::run(args),
             Command::Completions(args) => command::completions::run(args),
         }
     }

@@ -5,6 +5,7 @@ pub mod apply;
 pub mod baseline;
 pub mod completions;
 pub mod explain;
+pub mod firewall;
 pub mod fix;
 pub mod history;
 pub mod list;
