@@ -19,11 +19,7 @@ const AFTER: &str = "Exit codes: 0 clean · 1 findings · 2 undecided · 3 fix r
 enum Command {
     Scan(Box<command::scan::Args>),
     Fix(Box<command::fix::Args>),
-    Rollback(command::rollback::Args),
-    Recover(command::recover::Args),
-    History(command::history::Args),
-    #[command(hide = true)]
-    Apply(command::apply::Args),
+    Confirm(command::confirm::Args),
     SshdConfig(command::sshd_config::Args),
     Access(command::access::Args),
     Baseline(command::baseline::Args),
@@ -33,7 +29,6 @@ enum Command {
     /// Print the JSON Schema of the report
     Schema,
     Completions(command::completions::Args),
-    Firewall(command::firewall::Args),
 }
 
 impl Cli {
@@ -41,10 +36,7 @@ impl Cli {
         match &self.command {
             Command::Scan(args) => command::scan::run(args),
             Command::Fix(args) => command::fix::run(args),
-            Command::Rollback(args) => command::rollback::run(args),
-            Command::Recover(args) => command::recover::run(args),
-            Command::History(args) => command::history::run(args),
-            Command::Apply(args) => command::apply::run(args),
+            Command::Confirm(args) => command::confirm::run(args),
             Command::SshdConfig(args) => command::sshd_config::run(args),
             Command::Access(args) => command::access::run(args),
             Command::Baseline(args) => command::baseline::run(args),
@@ -52,7 +44,6 @@ impl Cli {
             Command::List(args) => command::list::run(args),
             Command::Explain(args) => command::explain::run(args),
             Command::Schema => command::schema::run(),
-            Command::Firewall(args) => command::firewall::run(args),
             Command::Completions(args) => command::completions::run(args),
         }
     }

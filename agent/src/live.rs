@@ -1,11 +1,23 @@
-//! What a fix asks of the running system: who asks for it, what a reload would do, and how the machine takes it.
+//! What a fix asks of the running system: who asks for it, what a reload would do, how the machine takes it, and that somebody
+//! undoes it.
 
+mod banner;
 pub mod circumstances;
+mod deadline;
+pub mod launch;
 pub mod listeners;
+mod manager;
 pub mod pending;
+mod program;
+mod rereading;
+mod services;
 pub mod session;
+mod validate;
+mod verify;
 
 pub use circumstances::circumstances;
+pub use deadline::tidy;
 pub use listeners::unbindable;
 pub use pending::pending;
+pub use services::LiveServices;
 pub use session::session;

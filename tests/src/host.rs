@@ -77,8 +77,10 @@ impl<'suite> Plan<'suite> {
         }
         let (vpc, instance) = network()?;
         let cgroup = Cgroup::new(&name)?;
-        let machine = Machine::start(&self, &name, directory.path(), &cgroup, &instance)?;
-        Ok(Host { name, leader: machine.leader, ended: machine.ended, vpc, instance, cgroup, directory })
+        let lower = self.suite.root().to_owned();
+        let machine = Machine::start(&lower, &self.binds, &name, directory.path(), &cgroup, &instance)?;
+        let Machine { leader, ended } = machine;
+        Ok(Host { name, leader, ended, vpc, instance, cgroup, directory, lower, binds: self.binds })
     }
 }
 
@@ -92,6 +94,17 @@ pub struct Host {
     instance: Netns,
     cgroup: Cgroup,
     directory: TempDir,
+    lower: PathBuf,
+    binds: Vec<(PathBuf, String)>,
+}
+
+/// How a host goes down before it comes up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Down {
+    /// Its systemd stops everything and syncs: `systemctl reboot`.
+    Orderly,
+    /// Nothing is told: what was not written is lost.
+    PowerCut,
 }
 
 impl Host {
@@ -151,6 +164,26 @@ impl Host {
     /// It fails; the message holds its standard error.
     pub fn shell(&self, script: &str) -> Result<String> {
         stdout_of(self.command("sh").args(["-ec", script]).output().context("failed to run nsenter")?, script)
+    }
+
+    /// Lets it go down, and boots it again with the files that it had.
+    ///
+    /// # Errors
+    /// It does not go down or come up in time; it is gone then.
+    pub fn reboot(&mut self, down: Down) -> Result<()> {
+        match down {
+            Down::Orderly => drop(self.command("systemctl").arg("reboot").output()),
+            Down::PowerCut => kill(self.leader, Signal::SIGKILL)?,
+        }
+        if self.ended.recv_timeout(BOOT).is_err() {
+            self.cgroup.kill();
+            let _ = self.ended.recv_timeout(POWER_OFF);
+        }
+        fs::remove_file(self.directory.path().join("notify"))?;
+        let machine =
+            Machine::start(&self.lower, &self.binds, &self.name, self.directory.path(), &self.cgroup, &self.instance)?;
+        (self.leader, self.ended) = (machine.leader, machine.ended);
+        Ok(())
     }
 
     /// The paths outside that exist as long as the host does, and must not afterwards.
@@ -216,7 +249,14 @@ struct Machine {
 }
 
 impl Machine {
-    fn start(plan: &Plan<'_>, name: &str, directory: &Path, cgroup: &Cgroup, instance: &Netns) -> Result<Self> {
+    fn start(
+        lower: &Path,
+        binds: &[(PathBuf, String)],
+        name: &str,
+        directory: &Path,
+        cgroup: &Cgroup,
+        instance: &Netns,
+    ) -> Result<Self> {
         let notify = UnixDatagram::bind(directory.join("notify")).context("failed to bind the notification socket")?;
         notify.set_read_timeout(Some(Duration::from_millis(200)))?;
         let console = fs::File::create(directory.join("console"))?;
@@ -224,8 +264,8 @@ impl Machine {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private", "--pid", "--fork"]);
         command.args(["--kill-child", "--mount-proc", "sh", "-ec", SCRIPT, "sh"]);
-        command.arg(cgroup.path()).arg(plan.suite.root()).arg(directory).arg(format!("--machine={name}"));
-        for (outside, inside) in &plan.binds {
+        command.arg(cgroup.path()).arg(lower).arg(directory).arg(format!("--machine={name}"));
+        for (outside, inside) in binds {
             command.arg(format!("--bind-ro={}:{inside}", outside.display()));
         }
         command.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console);

@@ -83,6 +83,16 @@ fn read_configuration(process: &Process, argv: &[Vec<u8>], foreign_root: bool) -
     }
 }
 
+/// When the pid file of a daemon was last written, to the nanosecond, and its inode. None: there is none that names it.
+pub fn pid_file(daemon: &Daemon) -> Option<(UnixSeconds, i64, u64)> {
+    let files = named_pid_file(&daemon.argv).map_or_else(|| PID_FILES.map(PathBuf::from).to_vec(), |file| vec![file]);
+    files.iter().find_map(|file| {
+        written_by(file, daemon.pid)?;
+        let meta = std::fs::symlink_metadata(file).ok()?;
+        Some((meta.mtime(), meta.mtime_nsec(), meta.ino()))
+    })
+}
+
 /// `-o PidFile=…` on the command line.
 fn named_pid_file(argv: &[Vec<u8>]) -> Option<PathBuf> {
     let mut options = argv.iter().zip(argv.iter().skip(1)).filter(|(option, _)| *option == b"-o");
