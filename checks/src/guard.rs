@@ -17,6 +17,7 @@ use crate::observation::socket::Protocol;
 use crate::plan::{Plan, Said};
 
 mod access;
+mod remedies;
 mod sshd;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -153,9 +154,9 @@ static SSHD: [&Guard; 6] = [&ADMIN_WAY, &RECENT_LOGINS, &ACCEPTED, &PENDING, &BI
 /// What sshd and its clients agree on.
 static NEGOTIATION: [&Guard; 7] = [&ADMIN_WAY, &RECENT_LOGINS, &ACCEPTED, &PENDING, &BINDABLE, &GROUPS, &ALGORITHMS];
 
-/// The guards of a kind of edit.
-pub fn of(edit: &Edit) -> &'static [&'static Guard] {
-    match edit {
+/// The guards of a kind of edit: what its way of working needs, and what no remedy of its kind may do.
+pub fn of(edit: &Edit) -> Vec<&'static Guard> {
+    let common: &[&Guard] = match edit {
         Edit::SshdSet { keyword, .. } | Edit::SshdLine { keyword, .. } if negotiates(keyword) => &NEGOTIATION,
         Edit::SshdSet { .. } | Edit::SshdLine { .. } | Edit::SshdReload { .. } => &SSHD,
         Edit::LockPassword { .. } => &LOGINS,
@@ -170,7 +171,8 @@ pub fn of(edit: &Edit) -> &'static [&'static Guard] {
         Edit::LimitPort { .. } => &network::OF_PORT,
         Edit::LimitMetadata { .. } => &network::OF_METADATA,
         Edit::RequireMetadataTokens { .. } => &[],
-    }
+    };
+    [common, remedies::of(edit)].concat()
 }
 
 /// Whether client and server agree on this keyword's values when they meet: a banner proves nothing of it.

@@ -16,7 +16,7 @@ pub mod process;
 mod services;
 
 /// Where Alibaba Cloud's own agents live. They are known by path, as root, outside containers: anybody can choose a name.
-const AGENTS: [&str; 4] =
+pub(crate) const AGENTS: [&str; 4] =
     ["/usr/local/cloudmonitor/", "/usr/local/aegis/", "/usr/local/share/aliyun-assist/", "/usr/local/ilogtail/"];
 
 /// The protocol's word in subjects and commands.

@@ -175,7 +175,7 @@ fn effects(work: &Work<'_, '_>, folded: &[Folded<'_>], input: &Input<'_>) -> Vec
                 reasons.push(one.reason.clone());
             }
             for guard in guard::of(one.edit) {
-                if matches!(guard.rule, Rule::Host(_)) && !guards.iter().any(|known| std::ptr::eq(*known, *guard)) {
+                if matches!(guard.rule, Rule::Host(_)) && !guards.iter().any(|known| std::ptr::eq(*known, guard)) {
                     guards.push(guard);
                 }
             }

@@ -97,7 +97,11 @@ fn finding(metadata: &Metadata, openapi: bool) -> Finding {
 /// The command that closes it, ready to be pasted: identifiers were validated when they were read.
 fn command(metadata: &Metadata) -> String {
     let region = metadata.region_id.known().map_or("REGION", String::as_str);
-    let instance = metadata.instance_id.known().map_or("INSTANCE", String::as_str);
+    command_for(region, metadata.instance_id.known().map_or("INSTANCE", String::as_str))
+}
+
+/// The same for an instance.
+pub(crate) fn command_for(region: &str, instance: &str) -> String {
     format!(
         "aliyun ecs ModifyInstanceMetadataOptions --RegionId {region} --InstanceId {instance} --HttpEndpoint enabled --HttpTokens required"
     )

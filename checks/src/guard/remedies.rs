@@ -1,0 +1,83 @@
+//! Guards of the remedies for accounts, keys and settings: what hostward never does to a host, whatever was found there.
+
+mod agents;
+mod files;
+mod keys;
+mod metadata;
+mod passwords;
+mod settings;
+#[cfg(test)]
+mod testing;
+
+use agents::AGENTS;
+use files::READERS;
+use keys::KEY_REASON;
+use metadata::OPENAPI;
+use passwords::{BANG_LOCK, PASSWORD_USES, ROOT_PASSWORD};
+use settings::{AGEING, LOCKOUT};
+
+use super::Guard;
+use crate::edit::Edit;
+
+/// What no remedy of this kind may do.
+pub(super) fn of(edit: &Edit) -> &'static [&'static Guard] {
+    match edit {
+        Edit::SshdSet { .. } | Edit::SshdLine { .. } => const { &[&AGENTS, &BANG_LOCK] },
+        Edit::LockPassword { .. } => const { &[&AGENTS, &BANG_LOCK, &ROOT_PASSWORD, &PASSWORD_USES] },
+        Edit::SetAgeing { .. } => const { &[&AGENTS, &AGEING] },
+        Edit::SetKey { .. } => const { &[&AGENTS, &LOCKOUT] },
+        Edit::RemoveLine { .. } => const { &[&AGENTS, &KEY_REASON] },
+        Edit::Chmod { .. } | Edit::Chown { .. } => const { &[&AGENTS, &READERS] },
+        Edit::RequireMetadataTokens { .. } => const { &[&OPENAPI] },
+        Edit::SshdReload { .. }
+        | Edit::SetShell { .. }
+        | Edit::WriteFile { .. }
+        | Edit::RemoveFile { .. }
+        | Edit::StopUnit { .. }
+        | Edit::LimitPort { .. }
+        | Edit::LimitMetadata { .. } => const { &[&AGENTS] },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use crate::edit::Edit;
+    use crate::guard;
+    use crate::parse::key_blob::samples;
+
+    #[test]
+    fn every_kind_of_edit_names_its_guards() {
+        let (file, user) = (|| "/f".into(), || "u".to_owned());
+        let key = samples::ED25519.fingerprint.parse().unwrap();
+        let root = ["access.admin-way", "agents.alibaba"];
+        for (edit, want) in [
+            (Edit::SshdSet { config: file(), keyword: "UsePAM", value: user() }, &["passwords.bang-lock"][..]),
+            (Edit::SshdLine { file: file(), line: 1, keyword: "UsePAM", value: user() }, &["passwords.bang-lock"]),
+            (Edit::SshdReload { unit: user() }, &[]),
+            (Edit::LockPassword { user: user() }, &["passwords.bang-lock", "passwords.root", "passwords.uses"]),
+            (Edit::SetShell { user: user(), shell: "/" }, &[]),
+            (Edit::SetAgeing { user: user(), min: None, max: None, warn: None }, &["accounts.ageing"]),
+            (Edit::SetKey { file: file(), key: "k", value: user() }, &["accounts.lockout"]),
+            (Edit::WriteFile { file: file(), content: user(), mode: 0 }, &[]),
+            (Edit::RemoveLine { file: file(), line: 1, key }, &["keys.reason"]),
+            (Edit::Chmod { file: file(), mode: 0 }, &["keys.readers"]),
+            (Edit::Chown { file: file(), uid: 0, gid: 0 }, &["keys.readers"]),
+            (Edit::RemoveFile { file: file() }, &[]),
+        ] {
+            let ids: Vec<&str> = guard::of(&edit).iter().map(|guard| guard.id).collect();
+            let missing: Vec<_> = root.iter().chain(want).filter(|id| !ids.contains(*id)).collect();
+            assert!(missing.is_empty(), "{edit:?}: {missing:?} of {ids:?}");
+            assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{ids:?}");
+        }
+        for edit in [
+            Edit::StopUnit { unit: user() },
+            Edit::LimitPort { protocol: "tcp", port: 1, sources: vec![] },
+            Edit::LimitMetadata { uids: vec![] },
+            Edit::RequireMetadataTokens { instance: user(), region: user() },
+        ] {
+            assert!(!guard::of(&edit).is_empty(), "{edit:?}");
+        }
+    }
+}
