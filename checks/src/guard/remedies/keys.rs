@@ -42,7 +42,8 @@ fn permits(edit: &Edit, input: &Input<'_>, _: &Circumstances) -> Result<(), Said
     let limits = &policy.limits;
     let least = limits.rsa_bits.max(limits.rsa_bits_enhanced);
     let here = |found: &KeyLine| found.line == *line && found.key.fingerprint() == *key;
-    for (_, _, found) in input.host.keys.lines().filter(|(_, keys, found)| keys.canonical == *file && here(found)) {
+    if let Some((_, _, found)) = input.host.keys.lines().find(|(_, keys, found)| keys.canonical == *file && here(found))
+    {
         if !weaknesses(&found.key, least, &input.host.keys.blocklist).is_empty() {
             return Ok(());
         }
