@@ -238,15 +238,7 @@ pub fn undo(
             }
         }
     }
-    {
-        let _lock = passwords::lock(tree, transaction.manifest())?;
-        let files: Vec<usize> = transaction.manifest().files().map(|(index, _)| index).rev().collect();
-        for index in files {
-            if let Some(what) = file::backward(tree, transaction, index)? {
-                left.push(what);
-            }
-        }
-    }
+    let failed = put_back(tree, transaction, &mut left);
     if step >= Step::Table
         && let Some(table) = transaction.manifest().table()
         && let Err(error) = services.table(&NftTable { before: table.after, after: table.before })
@@ -255,14 +247,20 @@ pub fn undo(
     }
     if step >= Step::Units {
         for action in transaction.manifest().units().into_iter().rev() {
-            let undone = match transaction.unit_was(&action.unit)? {
-                Some(was) => services.undo(&action, &was),
-                None => Ok(()),
+            let undone = match transaction.unit_was(&action.unit) {
+                Ok(Some(was)) => services.undo(&action, &was),
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
             };
             if let Err(error) = undone {
                 left.push(format!("{}: {error:#}", action.unit));
             }
         }
+    }
+    if let Some(error) = failed {
+        // What the disk refuses today it may take tomorrow: the stage says that it is still to be undone.
+        return Err(error
+            .context(format!("transaction {} is not undone yet: `hostward recover` tries again", transaction.id())));
     }
     if left.is_empty() {
         transaction.set_stage(Stage::Undone { why: why.clone() })?;
@@ -270,6 +268,34 @@ pub fn undo(
     }
     transaction.set_stage(Stage::Stuck { why: why.clone(), left: left.clone() })?;
     Ok(Outcome::Stuck { why, left })
+}
+
+/// Puts every file back, in reverse order, also where one fails. Some: the first error that may pass.
+fn put_back(tree: &Tree, transaction: &Transaction, left: &mut Vec<String>) -> Option<anyhow::Error> {
+    let mut failed = None;
+    let mut fail = |error: anyhow::Error| {
+        if failed.is_none() {
+            failed = Some(error);
+        }
+    };
+    let lock = passwords::lock(tree, transaction.manifest());
+    let locked = lock.is_ok();
+    if let Err(error) = &lock {
+        fail(anyhow::anyhow!("{error:#}"));
+    }
+    for (index, file) in transaction.manifest().files().rev() {
+        if !locked && passwords::concerns(&file.path) {
+            continue;
+        }
+        match file::backward(tree, transaction, index) {
+            Ok(None) => {}
+            Ok(Some(what)) => left.push(what),
+            // What a user does in their own home must not keep the rest of the host from ending.
+            Err(error) if tree.is_users(&file.path) => left.push(format!("{error:#}")),
+            Err(error) => fail(error),
+        }
+    }
+    failed
 }
 
 /// Undoes a transaction that somebody wants undone, weeks later perhaps: all of it, or nothing where a file was changed since.

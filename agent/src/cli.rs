@@ -20,6 +20,11 @@ enum Command {
     Scan(Box<command::scan::Args>),
     Fix(Box<command::fix::Args>),
     Confirm(command::confirm::Args),
+    Rollback(command::rollback::Args),
+    Recover(command::recover::Args),
+    History(command::history::Args),
+    #[command(hide = true)]
+    Apply(command::apply::Args),
     SshdConfig(command::sshd_config::Args),
     Access(command::access::Args),
     Baseline(command::baseline::Args),
@@ -29,6 +34,7 @@ enum Command {
     /// Print the JSON Schema of the report
     Schema,
     Completions(command::completions::Args),
+    Firewall(command::firewall::Args),
 }
 
 impl Cli {
@@ -37,6 +43,10 @@ impl Cli {
             Command::Scan(args) => command::scan::run(args),
             Command::Fix(args) => command::fix::run(args),
             Command::Confirm(args) => command::confirm::run(args),
+            Command::Rollback(args) => command::rollback::run(args),
+            Command::Recover(args) => command::recover::run(args),
+            Command::History(args) => command::history::run(args),
+            Command::Apply(args) => command::apply::run(args),
             Command::SshdConfig(args) => command::sshd_config::run(args),
             Command::Access(args) => command::access::run(args),
             Command::Baseline(args) => command::baseline::run(args),
@@ -44,6 +54,7 @@ impl Cli {
             Command::List(args) => command::list::run(args),
             Command::Explain(args) => command::explain::run(args),
             Command::Schema => command::schema::run(),
+            Command::Firewall(args) => command::firewall::run(args),
             Command::Completions(args) => command::completions::run(args),
         }
     }

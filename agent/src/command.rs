@@ -1,14 +1,19 @@
 //! One file a subcommand.
 
 pub mod access;
+pub mod apply;
 pub mod baseline;
 pub mod completions;
 pub mod confirm;
 pub mod explain;
+pub mod firewall;
 pub mod fix;
+pub mod history;
 pub mod list;
 pub mod look;
 pub mod passwords;
+pub mod recover;
+pub mod rollback;
 pub mod scan;
 pub mod schema;
 pub mod sshd_config;

@@ -1,7 +1,7 @@
 //! hostward: the binary and everything that touches the machine.
 //!
 //! Layers, lowest first: [`sanitize`], [`nearest`], [`exit_code`], [`files`], [`lock`] · [`root`] · [`record`], [`observe`], [`audit`] ·
-//! [`survey`], [`config`], [`baseline`] · [`live`] · [`judge`] · [`plan`] · [`report`] · [`command`] · [`cli`].
+//! [`survey`], [`config`], [`baseline`] · [`live`], [`firewall`] · [`judge`] · [`plan`] · [`report`] · [`command`] · [`cli`].
 
 pub mod apply;
 pub mod audit;
@@ -11,6 +11,7 @@ pub mod command;
 pub mod config;
 pub mod exit_code;
 pub mod files;
+pub mod firewall;
 pub mod judge;
 pub mod live;
 pub mod lock;

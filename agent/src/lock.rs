@@ -1,12 +1,15 @@
 //! One lock for the host: scans share it, a fix takes it alone.
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::sys::stat::Mode;
 
 use crate::exit_code::{Ends, ExitCode};
 
@@ -24,43 +27,57 @@ pub fn share(path: &Path) -> anyhow::Result<Option<Lock>> {
     take(path, FlockArg::LockSharedNonblock, PATIENCE)
 }
 
-/// What whoever changes the host holds: nobody else changes it, and nobody scans.
-#[derive(Debug)]
-pub struct Alone {
-    _writer: Option<Lock>,
-    _scans: Option<Lock>,
-}
-
 /// Where the lock of those who change the host stands, for a lock of scans.
 fn writers(path: &Path) -> PathBuf {
     path.with_extension("fix.lock")
 }
 
-/// Takes the lock alone: waits for whoever changes the host, and for every scan.
+/// Takes the lock alone, to be held as long as all of what is returned: waits for whoever changes the host, and for every scan.
 ///
 /// # Errors
-/// Exit code 75: it is still held after 30 s.
-pub fn alone(path: &Path) -> anyhow::Result<Alone> {
-    let writer = take(&writers(path), FlockArg::LockExclusiveNonblock, PATIENCE)?;
-    Ok(Alone { _writer: writer, _scans: take(path, FlockArg::LockExclusiveNonblock, PATIENCE)? })
+/// Exit code 75: it is still held after 30 s. Else it cannot be had at all.
+pub fn alone(path: &Path) -> anyhow::Result<Vec<Lock>> {
+    let writer = writer(path, PATIENCE)?;
+    let scans = take(path, FlockArg::LockExclusiveNonblock, PATIENCE)?;
+    Ok([writer].into_iter().chain(scans).collect())
+}
+
+fn writer(path: &Path, patience: Duration) -> anyhow::Result<Lock> {
+    let lock = take(&writers(path), FlockArg::LockExclusiveNonblock, patience)?;
+    lock.with_context(|| format!("failed to lock {}: run it as root", path.display()))
 }
 
 /// Takes the lock alone for what must be undone now: waits for whoever changes the host, and hardly for scans. One that
 /// tries passwords for minutes is not to keep a fix past its deadline, and reads what it has read.
 ///
 /// # Errors
-/// Exit code 75: somebody else has been changing the host for longer than any change takes.
-pub fn at_once(path: &Path) -> anyhow::Result<Alone> {
+/// Exit code 75: somebody else has been changing the host for longer than any change takes. Else it cannot be had at all.
+pub fn at_once(path: &Path) -> anyhow::Result<Vec<Lock>> {
     const CHANGE: Duration = Duration::from_secs(300);
-    let writer = take(&writers(path), FlockArg::LockExclusiveNonblock, CHANGE)?;
+    let writer = writer(path, CHANGE)?;
     let scans = take(path, FlockArg::LockExclusiveNonblock, Duration::from_millis(200)).ok().flatten();
-    Ok(Alone { _writer: writer, _scans: scans })
+    Ok([writer].into_iter().chain(scans).collect())
+}
+
+/// Takes a directory alone: one run of hostward changes an image at a time.
+///
+/// # Errors
+/// As [`alone`].
+pub fn directory(dir: impl AsFd, path: &Path) -> anyhow::Result<Lock> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let context = || format!("failed to lock {}", path.display());
+    let fd = nix::fcntl::openat(dir, ".", flags, Mode::empty()).with_context(context)?;
+    held(File::from(fd), path, FlockArg::LockExclusiveNonblock, PATIENCE)?.with_context(context)
 }
 
 fn take(path: &Path, how: FlockArg, patience: Duration) -> anyhow::Result<Option<Lock>> {
     let mut options = std::fs::OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
-    let Ok(mut file) = options.open(path) else { return Ok(None) };
+    let Ok(file) = options.open(path) else { return Ok(None) };
+    held(file, path, how, patience)
+}
+
+fn held(mut file: File, path: &Path, how: FlockArg, patience: Duration) -> anyhow::Result<Option<Lock>> {
     let until = Instant::now() + patience;
     loop {
         match Flock::lock(file, how) {
@@ -98,6 +115,12 @@ mod tests {
         let error = take(&path, FlockArg::LockSharedNonblock, Duration::ZERO).unwrap_err();
         assert_eq!(error.downcast_ref::<Ends>().unwrap().code, ExitCode::Busy);
         drop(alone);
+        let first = directory(std::fs::File::open(dir.path()).unwrap(), dir.path()).unwrap();
+        let second = std::fs::File::open(dir.path()).unwrap();
+        let error = held(second, dir.path(), FlockArg::LockExclusiveNonblock, Duration::ZERO).unwrap_err();
+        assert_eq!(error.downcast_ref::<Ends>().unwrap().code, ExitCode::Busy);
+        drop(first);
+        directory(std::fs::File::open(dir.path()).unwrap(), dir.path()).unwrap();
         assert!(share(&path).unwrap().is_some());
         assert!(share(Path::new("/nonexistent/lock")).unwrap().is_none());
     }

@@ -13,6 +13,8 @@ use hostward_checks::guard::Confirm;
 use hostward_checks::plan::Plan;
 use serde::{Deserialize, Serialize};
 
+use crate::exit_code::{Ends, ExitCode};
+use crate::lock::Lock;
 use crate::tree::{Dir, Standing, Tree, digest, look, refused};
 
 mod asked;
@@ -37,6 +39,7 @@ pub const PATH: &str = "/var/lib/hostward/transactions";
 pub struct Store {
     tree: Tree,
     dir: Option<Dir>,
+    locks: Vec<Lock>,
 }
 
 /// What a new transaction is made of.
@@ -108,7 +111,41 @@ impl Store {
     pub fn open(root: &Path) -> anyhow::Result<Self> {
         let tree = Tree::open(root)?;
         let dir = disk::private(&tree, false)?;
-        Ok(Self { tree, dir })
+        Ok(Self { tree, dir, locks: Vec::new() })
+    }
+
+    /// As [`Store::open`], and nobody else changes this root until the value is dropped. On a live host no scan runs meanwhile.
+    /// Whoever starts another process that is to apply a transaction drops it first.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; exit code 75: another run holds the lock.
+    pub fn alone(root: &Path) -> anyhow::Result<Self> {
+        let mut store = Self::open(root)?;
+        if store.tree.is_live() {
+            store.locks.extend(crate::lock::alone(Path::new(crate::lock::PATH))?);
+        }
+        if let Some(dir) = &store.dir {
+            store.locks.push(crate::lock::directory(dir, Path::new(PATH))?);
+        }
+        Ok(store)
+    }
+
+    /// Makes sure that no transaction waits for something.
+    ///
+    /// # Errors
+    /// Exit code 75: one does, with the way out. Else one cannot be read.
+    pub fn idle(&self) -> anyhow::Result<()> {
+        let Some(first) = self.pending()?.into_iter().next() else { return Ok(()) };
+        let (id, stage) = (first.id(), first.stage());
+        let way = match stage {
+            Stage::Waiting { deadline } => format!(
+                "transaction {id} waits to be confirmed until {}: `hostward confirm {id}` keeps it, `hostward rollback {id}` undoes it",
+                deadline.at
+            ),
+            Stage::Prepared => format!("transaction {id} is about to be applied: wait for it to end, then try again"),
+            _ => format!("transaction {id} was interrupted ({}): `hostward recover` undoes what it left", stage.word()),
+        };
+        Err(Ends::with(ExitCode::Busy, way))
     }
 
     /// The root directory.
@@ -125,6 +162,10 @@ impl Store {
         let files: Vec<&FileChange> = new.plan.files().collect();
         if self.dir.is_none() {
             self.dir = disk::private(&self.tree, true)?;
+            // Somebody else may have made it at the same time.
+            if let Some(dir) = &self.dir {
+                self.locks.push(crate::lock::directory(dir, Path::new(PATH))?);
+            }
         }
         let Some(store) = &self.dir else { bail!("failed to make {PATH}") };
         space::enough(&self.tree, store, &files)?;
@@ -241,6 +282,9 @@ impl Store {
         let manifest: Manifest = disk::read_json(&dir, MANIFEST)?;
         if manifest.schema != manifest::SCHEMA || manifest.id != id {
             bail!("{PATH}/{id}/{MANIFEST} is of another version of hostward: {}", manifest.schema);
+        }
+        if let Some(strange) = manifest.effects.iter().find(|record| !record.what.is_known()) {
+            bail!("{PATH}/{id}/{MANIFEST} holds an effect of another version of hostward: {:?}", strange.what);
         }
         let stages: Stages = disk::read_json(&dir, STAGE)?;
         if stages.schema != stage::SCHEMA || stages.last().is_none() {
@@ -368,7 +412,7 @@ impl Transaction {
     /// A content cannot be read.
     pub fn effects(&self) -> anyhow::Result<Vec<Effect>> {
         let mut effects = Vec::new();
-        for (index, file) in self.manifest.files() {
+        for (index, record) in self.manifest.effects.iter().enumerate() {
             let state = |side: &Side, after| -> anyhow::Result<State> {
                 Ok(match (side, side.owner()) {
                     (Side::File { .. }, Some(owner)) => {
@@ -378,15 +422,15 @@ impl Transaction {
                     _ => State::Absent,
                 })
             };
-            effects.push(Effect::File(FileChange {
-                path: file.path.clone(),
-                before: state(&file.before, false)?,
-                after: state(&file.after, true)?,
-            }));
+            effects.push(match &record.what {
+                What::File(file) => Effect::File(FileChange {
+                    path: file.path.clone(),
+                    before: state(&file.before, false)?,
+                    after: state(&file.after, true)?,
+                }),
+                other => other.effect().with_context(|| format!("effect {index} is of another version of hostward"))?,
+            });
         }
-        effects.extend(self.manifest.table().map(Effect::Table));
-        effects.extend(self.manifest.units().into_iter().map(Effect::Unit));
-        effects.extend(self.manifest.calls().into_iter().map(Effect::Remote));
         Ok(effects)
     }
 
@@ -438,4 +482,4 @@ impl Transaction {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

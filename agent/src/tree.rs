@@ -106,6 +106,18 @@ impl Tree {
         Ok((self.dir(parent)?, name))
     }
 
+    /// Whether a user other than us decides what stands at a path.
+    pub fn is_users(&self, path: &Path) -> bool {
+        let Ok(mut here) = self.top() else { return false };
+        for name in path.parent().into_iter().flat_map(names) {
+            match self.enter(&here, name) {
+                Ok(dir) => here = dir,
+                Err(_) => break,
+            }
+        }
+        here.user.is_some()
+    }
+
     /// Enters a directory in a directory.
     ///
     /// # Errors

@@ -1,20 +1,21 @@
 //! Why paths cannot be written although they can be read, told while planning.
 
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use hostward_checks::effect::FileChange;
 use hostward_checks::plan::{Obstacle, Obstacles};
 use rustix::fs::{AtFlags, FileType, IFlags, OFlags, StatVfsMountFlags, StatxAttributes, StatxFlags};
 
 use crate::root::Root;
 use crate::tree::{Dir, Tree};
 
-/// Looks at each path, without changing anything: attributes, mounts, and who else may write its directory. A path that
-/// cannot be looked at has no obstacle here; writing it will say why.
-pub fn obstacles<'p>(root: &Root, paths: impl IntoIterator<Item = &'p Path>) -> Obstacles {
+/// Looks at the path of each change, without changing anything: attributes, mounts, and who else may write its directory. A
+/// path that cannot be looked at has no obstacle here; writing it will say why.
+pub fn obstacles(root: &Root, changes: &[&FileChange]) -> Obstacles {
     let Ok(tree) = Tree::open(root.path()) else { return Obstacles::new() };
-    let paths = paths.into_iter().map(Path::to_path_buf);
-    paths.filter_map(|path: PathBuf| of(root, &tree, &path).map(|obstacle| (path, obstacle))).collect()
+    let each = changes.iter().filter_map(|change| Some((change.path.clone(), of(root, &tree, &change.path)?)));
+    each.collect()
 }
 
 fn of(root: &Root, tree: &Tree, path: &Path) -> Option<Obstacle> {

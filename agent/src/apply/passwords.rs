@@ -24,12 +24,17 @@ pub(super) struct Held {
     _file: File,
 }
 
+/// Whether a path is one of the account files.
+pub(super) fn concerns(path: &Path) -> bool {
+    ACCOUNTS.iter().any(|account| Path::new(account) == path)
+}
+
 /// Takes the lock where the manifest changes an account file.
 ///
 /// # Errors
 /// Exit code 3: somebody else holds it for too long; or it cannot be taken.
 pub(super) fn lock(tree: &Tree, manifest: &Manifest) -> anyhow::Result<Option<Held>> {
-    if !manifest.files().any(|(_, file)| ACCOUNTS.iter().any(|path| Path::new(path) == file.path)) {
+    if !manifest.files().any(|(_, file)| concerns(&file.path)) {
         return Ok(None);
     }
     lock_within(tree, PATIENCE).map(Some)

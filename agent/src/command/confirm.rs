@@ -29,8 +29,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !nix::unistd::geteuid().is_root() {
         return Err(refused("only root may confirm a fix: log in anew and run `sudo hostward confirm`"));
     }
-    let _lock = crate::lock::alone(Path::new(crate::lock::PATH))?;
-    let store = Store::open(Path::new("/"))?;
+    let store = Store::alone(Path::new("/"))?;
     let mut transaction = chosen(&store, args.id.as_deref())?;
     let deadline = match transaction.stage() {
         Stage::Waiting { deadline } => deadline.clone(),

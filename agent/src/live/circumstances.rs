@@ -13,11 +13,10 @@ use crate::survey::Survey;
 const ASSISTANT: &str = "aliyun-service";
 
 /// The circumstances of a fix on what was surveyed: nothing but the consent for an offline root.
-///
-/// [`Circumstances::dependents`] and [`Circumstances::metadata_users`] are left empty: who knows them fills them in.
 pub fn circumstances(survey: &Survey, consent: Consent, confirm: Confirm) -> Circumstances {
     let mut out = Circumstances { consent, confirm, dependents: BTreeMap::new(), ..Circumstances::default() };
     if survey.seen.mode == Mode::Live {
+        crate::firewall::gather(&mut out, &survey.seen);
         out.session = session();
         out.session_manager_runs = session_manager_runs();
         out.unbindable = unbindable(&survey.host, &survey.seen);

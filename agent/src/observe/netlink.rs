@@ -3,6 +3,7 @@
 //! The kernel filters by state, so that an established connection costs nothing here, and answers with what
 //! `/proc/net/tcp` does not tell: the bound device and whether an IPv6 socket refuses IPv4.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd;
 
@@ -43,6 +44,9 @@ const INET_DIAG_SKV6ONLY: u16 = 11;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 const TCP_LISTEN: u32 = 10;
+const TCP_ESTABLISHED: u32 = 1;
+/// Every state but those of a listener, of one who asks (SYN_SENT) and of none (CLOSE).
+const TCP_CONNECTED: u32 = 0xffe & !(1 << 2) & !(1 << 7) & !(1 << 10);
 /// What an unconnected UDP socket's state is called.
 const TCP_CLOSE: u32 = 7;
 
@@ -51,13 +55,25 @@ const TCP_CLOSE: u32 = 7;
 /// # Errors
 /// What the kernel said, e.g. `ENOENT` where it was built without `CONFIG_INET_DIAG`.
 pub fn listeners() -> Result<Vec<Bound>, Errno> {
+    let mut found = Vec::new();
+    dump(waiting, |body, protocol| found.extend(bound(body, protocol)))?;
+    Ok(found)
+}
+
+/// Asks for the sockets in these states, of both protocols and families.
+fn dump(states: impl Fn(Protocol) -> u32, mut found: impl FnMut(&[u8], Protocol)) -> Result<(), Errno> {
     let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkSockDiag)?;
     // A kernel that never answers must not hold the scan.
     setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(5, 0))?;
-    let (mut found, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
+    let mut buffer = vec![0; 64 * 1024];
     for protocol in [Protocol::Tcp, Protocol::Udp] {
         for family in [AF_INET, AF_INET6] {
-            sendto(socket.as_raw_fd(), &request(family, protocol), &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
+            sendto(
+                socket.as_raw_fd(),
+                &request(family, protocol, states(protocol)),
+                &NetlinkAddr::new(0, 0),
+                MsgFlags::empty(),
+            )?;
             loop {
                 let length = match recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
                     Err(Errno::EINTR) => continue,
@@ -69,14 +85,59 @@ pub fn listeners() -> Result<Vec<Bound>, Errno> {
             }
         }
     }
+    Ok(())
+}
+
+/// A connection that is, or was a moment ago.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Connection {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The port of this host.
+    pub port: u16,
+    /// Who is at the other end.
+    pub peer: IpAddr,
+}
+
+/// Every connection of this network namespace with both ends known, also those that this host has just closed; who asks to be let in
+/// elsewhere (SYN_SENT) is not among them.
+///
+/// # Errors
+/// What the kernel said.
+pub fn connections() -> Result<BTreeSet<Connection>, Errno> {
+    let mut found = BTreeSet::new();
+    dump(
+        |protocol| if protocol == Protocol::Tcp { TCP_CONNECTED } else { 1 << TCP_ESTABLISHED },
+        |body, protocol| {
+            found.extend(connection(body, protocol));
+        },
+    )?;
     Ok(found)
 }
 
-/// `struct nlmsghdr` with a `struct inet_diag_req_v2` for all sockets in the one state that listens.
-fn request(family: u8, protocol: Protocol) -> Vec<u8> {
-    let (number, state) = match protocol {
-        Protocol::Tcp => (6_u8, TCP_LISTEN),
-        Protocol::Udp => (17_u8, TCP_CLOSE),
+/// Reads `struct inet_diag_msg` of a connection.
+fn connection(body: &[u8], protocol: Protocol) -> Option<Connection> {
+    let peer = match *body.first()? {
+        AF_INET => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(body.get(24..28)?).ok()?)),
+        AF_INET6 => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(body.get(24..40)?).ok()?)),
+        _ => return None,
+    };
+    Some(Connection { protocol, port: u16::from_be_bytes(body.get(4..6)?.try_into().ok()?), peer: peer.to_canonical() })
+}
+
+/// The state of a socket that waits for others.
+fn waiting(protocol: Protocol) -> u32 {
+    1 << match protocol {
+        Protocol::Tcp => TCP_LISTEN,
+        Protocol::Udp => TCP_CLOSE,
+    }
+}
+
+/// `struct nlmsghdr` with a `struct inet_diag_req_v2` for all sockets in these states.
+fn request(family: u8, protocol: Protocol, states: u32) -> Vec<u8> {
+    let number = match protocol {
+        Protocol::Tcp => 6_u8,
+        Protocol::Udp => 17_u8,
     };
     let mut out = Vec::with_capacity(72);
     out.extend(72_u32.to_ne_bytes());
@@ -84,13 +145,13 @@ fn request(family: u8, protocol: Protocol) -> Vec<u8> {
     out.extend(NLM_F_REQUEST_DUMP.to_ne_bytes());
     out.extend([0; 8]);
     out.extend([family, number, 0, 0]);
-    out.extend((1_u32 << state).to_ne_bytes());
+    out.extend(states.to_ne_bytes());
     out.resize(72, 0);
     out
 }
 
 /// Reads one datagram of answers; true at the end of the dump.
-fn decode(mut rest: &[u8], protocol: Protocol, found: &mut Vec<Bound>) -> Result<bool, Errno> {
+fn decode(mut rest: &[u8], protocol: Protocol, found: &mut impl FnMut(&[u8], Protocol)) -> Result<bool, Errno> {
     while let (Some(length), Some(kind)) = (u32_at(rest, 0), u16_at(rest, 4)) {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let Some(body) = rest.get(HEADER..length) else { return Err(Errno::EBADMSG) };
@@ -100,7 +161,7 @@ fn decode(mut rest: &[u8], protocol: Protocol, found: &mut Vec<Bound>) -> Result
                 let code = u32_at(body, 0).map_or(0, |code| code.cast_signed());
                 return Err(Errno::from_raw(code.checked_neg().unwrap_or(0)));
             }
-            SOCK_DIAG_BY_FAMILY => found.extend(bound(body, protocol)),
+            SOCK_DIAG_BY_FAMILY => found(body, protocol),
             _ => {}
         }
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
@@ -166,12 +227,25 @@ mod tests {
     }
 
     #[test]
+    fn finds_who_is_connected() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connected = |port| Connection { protocol: Protocol::Tcp, port, peer: IpAddr::from([127, 0, 0, 1]) };
+        assert!(!connections().unwrap().contains(&connected(port)));
+        let client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        assert!(connections().unwrap().contains(&connected(port)));
+        drop(server);
+        drop(client);
+        assert!(connections().unwrap().contains(&connected(port)), "who was just sent away is still known");
+    }
+
+    #[test]
     fn broken_answers_are_refused_or_skipped() {
-        let mut found = Vec::new();
+        let mut found = |body: &[u8], protocol| assert_eq!(bound(body, protocol), None);
         assert_eq!(decode(&[], Protocol::Tcp, &mut found), Ok(false));
-        let mut message = request(AF_INET, Protocol::Tcp);
+        let mut message = request(AF_INET, Protocol::Tcp, 1 << TCP_LISTEN);
         assert_eq!(decode(&message, Protocol::Tcp, &mut found), Ok(false));
-        assert_eq!(found, []);
         message[0] = 255;
         assert_eq!(decode(&message, Protocol::Tcp, &mut found), Err(Errno::EBADMSG));
         let refused: Vec<u8> =

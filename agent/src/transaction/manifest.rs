@@ -258,6 +258,26 @@ impl What {
             }),
         }
     }
+
+    /// Whether this version of hostward knows all of its words.
+    pub fn is_known(&self) -> bool {
+        matches!(self, Self::File(_)) || self.effect().is_some()
+    }
+
+    /// The effect; None: a file change, whose contents are in blobs, or a word of another version.
+    pub fn effect(&self) -> Option<Effect> {
+        Some(match self {
+            Self::File(_) => return None,
+            Self::Unit { unit, verb } => Effect::Unit(UnitAction { unit: unit.clone(), verb: Verb::from_word(verb)? }),
+            Self::Table { before, after } => Effect::Table(NftTable { before: before.clone(), after: after.clone() }),
+            Self::Remote { instance, region, required_before, required_after } => Effect::Remote(RemoteCall {
+                instance: instance.clone(),
+                region: region.clone(),
+                tokens_before: tokens(*required_before),
+                tokens_after: tokens(*required_after),
+            }),
+        })
+    }
 }
 
 /// `HttpTokens` of `ModifyInstanceMetadataOptions`.
@@ -278,33 +298,25 @@ impl Manifest {
 
     /// What the service manager is asked, in order.
     pub fn units(&self) -> Vec<UnitAction> {
-        let each = self.effects.iter().filter_map(|effect| match &effect.what {
-            What::Unit { unit, verb } => Some(UnitAction { unit: unit.clone(), verb: Verb::from_word(verb)? }),
-            _ => None,
-        });
-        each.collect()
+        let units =
+            self.others().filter_map(|effect| if let Effect::Unit(action) = effect { Some(action) } else { None });
+        units.collect()
     }
 
-    /// Our firewall table afterwards, where it changes.
+    /// Our firewall table before and afterwards, where it changes.
     pub fn table(&self) -> Option<NftTable> {
-        self.effects.iter().find_map(|effect| match &effect.what {
-            What::Table { before, after } => Some(NftTable { before: before.clone(), after: after.clone() }),
-            _ => None,
-        })
+        self.others().find_map(|effect| if let Effect::Table(table) = effect { Some(table) } else { None })
     }
 
     /// The calls to OpenAPI.
     pub fn calls(&self) -> Vec<RemoteCall> {
-        let each = self.effects.iter().filter_map(|effect| match &effect.what {
-            What::Remote { instance, region, required_before, required_after } => Some(RemoteCall {
-                instance: instance.clone(),
-                region: region.clone(),
-                tokens_before: tokens(*required_before),
-                tokens_after: tokens(*required_after),
-            }),
-            _ => None,
-        });
-        each.collect()
+        let calls =
+            self.others().filter_map(|effect| if let Effect::Remote(call) = effect { Some(call) } else { None });
+        calls.collect()
+    }
+
+    fn others(&self) -> impl Iterator<Item = Effect> {
+        self.effects.iter().filter_map(|effect| effect.what.effect())
     }
 
     /// How it is confirmed.
