@@ -291,11 +291,31 @@ fn put_back(tree: &Tree, transaction: &Transaction, left: &mut Vec<String>) -> O
             Ok(None) => {}
             Ok(Some(what)) => left.push(what),
             // What a user does in their own home must not keep the rest of the host from ending.
-            Err(error) if tree.is_users(&file.path) => left.push(format!("{error:#}")),
+            Err(error) if is_of_users(&error) && tree.is_users(&file.path) => left.push(format!("{error:#}")),
             Err(error) => fail(error),
         }
     }
     failed
+}
+
+/// Whether an error is one that the owner of a directory can bring about in it, for as long as they like.
+fn is_of_users(error: &anyhow::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(
+        error.downcast_ref(),
+        Some(
+            &Errno::ACCESS
+                | &Errno::PERM
+                | &Errno::NOENT
+                | &Errno::NOTDIR
+                | &Errno::ISDIR
+                | &Errno::LOOP
+                | &Errno::XDEV
+                | &Errno::EXIST
+                | &Errno::NOTEMPTY
+                | &Errno::DQUOT
+        )
+    )
 }
 
 /// Undoes a transaction that somebody wants undone, weeks later perhaps: all of it, or nothing where a file was changed since.

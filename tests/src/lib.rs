@@ -19,6 +19,7 @@ pub mod sshd_oracle;
 pub mod static_build;
 pub mod suite;
 pub mod tier;
+pub mod transact;
 
 use std::path::{Path, PathBuf};
 
