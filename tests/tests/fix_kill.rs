@@ -327,8 +327,8 @@ fn what_counts_is_on_disk_before_what_follows() {
         assert!(syncs(*at, named, path), "{path}");
     }
     for dir in ["", "/before", "/after"].map(|dir| format!("{transactions}/.unfinished{dir}")) {
-        let inside = kept.iter().filter(|(_, _, path, _)| Path::new(path).parent() == Some(Path::new(&dir)));
-        assert!(syncs(inside.last().unwrap().0, named, &dir), "{dir}");
+        let mut inside = kept.iter().filter(|(_, _, path, _)| Path::new(path).parent() == Some(Path::new(&dir)));
+        assert!(syncs(inside.next_back().unwrap().0, named, &dir), "{dir}");
     }
     // So is the stage that tells a later run to undo it.
     let stage =
