@@ -120,9 +120,21 @@ impl Store {
     /// # Errors
     /// As [`Store::open`]; exit code 75: another run holds the lock.
     pub fn alone(root: &Path) -> anyhow::Result<Self> {
+        Self::locked(root, crate::lock::alone)
+    }
+
+    /// As [`Store::alone`], hardly waiting for scans: for what must be undone now.
+    ///
+    /// # Errors
+    /// As [`Store::alone`].
+    pub fn at_once(root: &Path) -> anyhow::Result<Self> {
+        Self::locked(root, crate::lock::at_once)
+    }
+
+    fn locked(root: &Path, lock: fn(&Path) -> anyhow::Result<Vec<Lock>>) -> anyhow::Result<Self> {
         let mut store = Self::open(root)?;
         if store.tree.is_live() {
-            store.locks.extend(crate::lock::alone(Path::new(crate::lock::PATH))?);
+            store.locks.extend(lock(Path::new(crate::lock::PATH))?);
         }
         if let Some(dir) = &store.dir {
             store.locks.push(crate::lock::directory(dir, Path::new(PATH))?);

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use hostward_checks::guard::Confirm;
+
 use super::print;
 use crate::apply::{Offline, Outcome, Services};
 use crate::exit_code::ExitCode;
+use crate::live::LiveServices;
 use crate::sanitize::escape;
-use crate::transaction::Store;
+use crate::transaction::{Stage, Store, Transaction};
 
 /// Carry out a transaction that `hostward fix` wrote down
 #[derive(Clone, Debug, clap::Args)]
@@ -25,6 +28,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut transaction = store.get(&args.id)?;
     let outcome = crate::apply::run(store.tree(), &mut transaction, services(&store).as_mut())?;
     told(transaction.id(), &outcome)?;
+    let outcome = match outcome {
+        Outcome::Waiting if transaction.manifest().confirm() == Confirm::Probe => {
+            drop(store);
+            probe(&transaction)?
+        }
+        outcome => {
+            tidy(&store);
+            outcome
+        }
+    };
     Ok(match outcome {
         Outcome::Confirmed | Outcome::Waiting => ExitCode::Clean,
         Outcome::Undone { .. } => ExitCode::Refused,
@@ -38,8 +51,39 @@ pub(super) fn root(dir: Option<&Path>) -> &Path {
 }
 
 /// The services of a root: the running system's, or none.
-pub(super) fn services(_store: &Store) -> Box<dyn Services> {
-    Box::new(Offline)
+pub(super) fn services(store: &Store) -> Box<dyn Services> {
+    if store.tree().is_live() { Box::new(LiveServices) } else { Box::new(Offline) }
+}
+
+/// Takes away what was to undo a transaction, once none waits. What cannot be taken away undoes nothing: it is told.
+pub(super) fn tidy(store: &Store) {
+    if let Err(error) = crate::live::tidy(store) {
+        super::warn(&format!("{error:#}"));
+    }
+}
+
+/// Looks again and again until the time to confirm is nearly over, with the lock free in between; then it stays. Whatever is off
+/// has it undone.
+fn probe(transaction: &Transaction) -> anyhow::Result<Outcome> {
+    let id = transaction.id().to_owned();
+    let verdict = crate::live::probe(transaction);
+    let store = Store::at_once(Path::new("/"))?;
+    let mut transaction = store.get(&id)?;
+    let outcome = match (transaction.stage(), verdict) {
+        // Somebody confirmed it, or it was undone.
+        (stage, _) if !matches!(stage, Stage::Waiting { .. }) => return Ok(Outcome::Confirmed),
+        (_, Ok(())) => {
+            transaction.set_stage(Stage::Confirmed)?;
+            Outcome::Confirmed
+        }
+        (_, Err(error)) => {
+            let why = format!("{error:#}");
+            crate::apply::undo(store.tree(), &mut transaction, services(&store).as_mut(), &why)?
+        }
+    };
+    told(&id, &outcome)?;
+    tidy(&store);
+    Ok(outcome)
 }
 
 /// Prints how it ended.

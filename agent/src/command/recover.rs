@@ -1,11 +1,12 @@
 //! `hostward recover`: finishes or undoes what a run that died, a reboot or a deadline left. Safe to run at any time.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::apply::{root, services, told};
+use super::apply::{root, services, tidy, told};
 use super::print;
 use crate::exit_code::ExitCode;
-use crate::transaction::Store;
+use crate::transaction::{Moment, Stage, Store, Transaction};
 
 /// Undo fixes that were interrupted, and those that nobody confirmed in time
 ///
@@ -19,7 +20,9 @@ pub struct Args {
 
 /// Recovers.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let store = Store::alone(root(args.root.as_deref()))?;
+    let root = root(args.root.as_deref());
+    await_deadline(root)?;
+    let store = Store::at_once(root)?;
     let mut code = ExitCode::Clean;
     for (id, error) in store.list()?.broken {
         super::warn(&format!("transaction {id} cannot be read: {error:#}"));
@@ -44,8 +47,24 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
         }
     }
+    tidy(&store);
     if recovered.is_empty() && code == ExitCode::Clean {
         print("nothing to recover\n")?;
     }
     Ok(code)
+}
+
+/// The timer of a fix fires a moment before its deadline, which is counted from when the timer was there.
+fn await_deadline(root: &Path) -> anyhow::Result<()> {
+    const MOMENT: Duration = Duration::from_secs(3);
+    let now = Moment::now()?;
+    let left = |one: &Transaction| match one.stage() {
+        Stage::Waiting { deadline } => deadline.left(&now),
+        _ => None,
+    };
+    let waiting = Store::open(root)?.list()?.transactions;
+    if let Some(left) = waiting.iter().filter_map(left).filter(|left| *left < MOMENT).min() {
+        std::thread::sleep(left + Duration::from_millis(1));
+    }
+    Ok(())
 }

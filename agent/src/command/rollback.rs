@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::apply::{root, services, told};
+use super::apply::{root, services, tidy, told};
 use crate::apply::Outcome;
 use crate::exit_code::{Ends, ExitCode};
 use crate::transaction::{Stage, Store, Transaction};
@@ -28,6 +28,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         None => newest(&store)?,
     };
     let outcome = crate::apply::rollback(store.tree(), &mut transaction, services(&store).as_mut())?;
+    tidy(&store);
     told(transaction.id(), &outcome)?;
     Ok(match outcome {
         Outcome::Confirmed | Outcome::Waiting | Outcome::Undone { .. } => ExitCode::Clean,

@@ -29,8 +29,8 @@ impl Services for LiveServices {
         manager::undo(action, was)
     }
 
-    fn table(&mut self, _table: &NftTable) -> anyhow::Result<()> {
-        anyhow::bail!("the firewall cannot be changed yet")
+    fn table(&mut self, table: &NftTable) -> anyhow::Result<()> {
+        crate::firewall::put(table)
     }
 
     fn call(&mut self, _call: &RemoteCall) -> anyhow::Result<()> {
