@@ -3,7 +3,8 @@
 #
 # Installs the Debian packages and Rust targets that the tests use, and fills the cache of root file systems:
 # $HOSTWARD_TEST_CACHE/root-<suite> (default /var/tmp/hostward-tests), one for each distribution whose sshd, PAM and
-# systemd are asked for the truth. The tests never write into them. A change of `version` below makes them anew.
+# systemd are asked for the truth; and firewalls-<suite>, a layer over each with the packages of other firewalls. The tests
+# never write into them. A change of `version` below makes them anew.
 # Safe to run several times at once. Exit 1: something that must be there is not.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -66,6 +67,49 @@ bootstrap() {
   rm -rf "$root" && mv "$root.new" "$root" && printf '%s' "$version" >"$root.version"
 }
 
+# firewalls SUITE: the front ends that the firewall tests meet, as a layer over root-SUITE, none of them enabled.
+firewall_packages=(ufw firewalld iptables fail2ban)
+firewalls_version="1 ${firewall_packages[*]} on $version"
+firewalls() (
+  suite=$1 layer=$cache/firewalls-$1 work=$cache/firewalls-$1.work
+  [ -d "$cache/root-$suite" ] || exit 0
+  exec 8>"$layer.lock"
+  [ "$(cat "$layer.version" 2>/dev/null)" = "$firewalls_version" ] && exit 0
+  flock 8
+  [ "$(cat "$layer.version" 2>/dev/null)" = "$firewalls_version" ] && exit 0
+  rm -rf "$layer" "$layer.version" "$work"
+  mkdir -p "$work/upper" "$work/work" "$work/root"
+  root=$work/root
+  mount -t overlay overlay -o "lowerdir=$cache/root-$suite,upperdir=$work/upper,workdir=$work/work" "$root"
+  mount -t proc proc "$root/proc"
+  mount --bind /dev "$root/dev"
+  cp /etc/resolv.conf "$root/etc/resolv.conf"
+  printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"   # starts nothing
+  chmod 755 "$root/usr/sbin/policy-rc.d"
+  retries='-o Acquire::Retries=3 -o Acquire::http::Timeout=30 -o Acquire::Check-Valid-Until=false'
+  timeout 600 chroot "$root" env DEBIAN_FRONTEND=noninteractive sh -ec "apt-get -qq $retries update
+    apt-get -qq -y $retries install --no-install-recommends ${firewall_packages[*]}
+    systemctl disable ufw firewalld fail2ban"
+  rm -rf "$root/etc/resolv.conf" "$root/usr/sbin/policy-rc.d" "$root/var/lib/apt/lists" "$root"/var/cache/apt/*
+  umount "$root/proc" "$root/dev" "$root"
+  mv "$work/upper" "$layer"
+  rm -rf "$work"
+  printf '%s' "$firewalls_version" >"$layer.version"
+)
+
+# firewalls_logged SUITE: in a mount namespace of its own, so that nothing stays mounted; one line, the log where it failed.
+firewalls_logged() {
+  local from=$SECONDS
+  [ "$(cat "$cache/firewalls-$1.version" 2>/dev/null)" != "$firewalls_version" ] || return 0
+  if unshare --mount --propagation private bash -euo pipefail -c "$(declare -p cache version firewall_packages firewalls_version; declare -f firewalls); firewalls $1" \
+    >"$cache/firewalls-$1.log" 2>&1 </dev/null; then
+    echo "setup: firewall packages of $1 installed in $((SECONDS - from)) s"
+  else
+    echo "setup: the firewall packages of $1 could not be installed (the firewall tests say so):"
+    tail -n 5 "$cache/firewalls-$1.log" | sed 's/^/    /'
+  fi
+}
+
 # bootstrap_logged SUITE: one line for each suite, the log only where it failed.
 bootstrap_logged() {
   local from=$SECONDS
@@ -84,7 +128,7 @@ mkdir -p "$cache"
 
 running=0
 for suite in "${required[@]}" "${where_answered[@]}"; do
-  bootstrap_logged "$suite" &
+  { bootstrap_logged "$suite"; firewalls_logged "$suite"; } &
   running=$((running + 1))
   [ "$running" -lt 2 ] || { wait -n; running=$((running - 1)); }
 done

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use hostward_checks::access::Access;
-use hostward_checks::check::{Check, Finding, Input};
+use hostward_checks::check::{Check, Finding, Input, Severity};
 use hostward_checks::effect::{Effect, FileChange};
 use hostward_checks::fact::Fact;
 use hostward_checks::guard::{self, Case, Circumstances, LATER, Outcome, Ruling};
@@ -185,6 +185,7 @@ fn fold(
 /// The host with the plan's file changes laid over it.
 fn simulate(root: &Root, now: &View, plan: &Plan) -> View {
     let mut seen = now.seen.clone();
+    plan::table::lay_observed(&mut seen, plan);
     let Recorded { snapshot, host } =
         record_over(root, &seen, now.snapshot.clone(), |snapshot| plan::lay(snapshot, plan));
     forget(&mut seen, &now.host, &host);
@@ -283,7 +284,10 @@ fn remaining(plan: &Plan, findings: &[(&'static Check, Finding)]) -> Vec<Reason>
     planned.sort();
     planned.dedup();
     let stands = |reason: &Reason| {
-        findings.iter().any(|(check, finding)| check.id == reason.check && finding.subject == reason.subject)
+        findings.iter().any(|(check, finding)| {
+            // What is only told of (a listener that the firewall closes) is no longer wrong.
+            check.id == reason.check && finding.subject == reason.subject && finding.severity > Severity::Info
+        })
     };
     planned.into_iter().filter(|reason| stands(reason)).cloned().collect()
 }

@@ -3,6 +3,7 @@
 //! The network is two namespaces and a cable: the instance (`eth0` 172.31.0.10/24) and the "VPC" around it, which owns the
 //! gateway address, the metadata address and the address of a client on the internet. Nothing reaches the machine's network.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -41,9 +42,17 @@ pub struct Plan<'suite> {
     suite: &'suite Suite,
     files: Vec<(String, Vec<u8>, u32)>,
     binds: Vec<(PathBuf, String)>,
+    layers: Vec<PathBuf>,
 }
 
 impl<'suite> Plan<'suite> {
+    /// A directory laid over the distribution's root file system, over those laid before.
+    #[must_use]
+    pub fn layer(mut self, directory: &Path) -> Self {
+        self.layers.insert(0, directory.to_owned());
+        self
+    }
+
     /// A file that the host has from the start; an absolute path in it. Its owner is root.
     #[must_use]
     pub fn file(mut self, path: &str, content: impl AsRef<[u8]>, mode: u32) -> Self {
@@ -77,7 +86,13 @@ impl<'suite> Plan<'suite> {
         }
         let (vpc, instance) = network()?;
         let cgroup = Cgroup::new(&name)?;
-        let lower = self.suite.root().to_owned();
+        let mut lower = OsString::new();
+        for layer in &self.layers {
+            lower.push(layer);
+            lower.push(":");
+        }
+        lower.push(self.suite.root());
+        let lower = PathBuf::from(lower);
         let machine = Machine::start(&lower, &self.binds, &name, directory.path(), &cgroup, &instance)?;
         let Machine { leader, ended } = machine;
         Ok(Host { name, leader, ended, vpc, instance, cgroup, directory, lower, binds: self.binds })
@@ -94,6 +109,7 @@ pub struct Host {
     instance: Netns,
     cgroup: Cgroup,
     directory: TempDir,
+    /// What `lowerdir=` takes.
     lower: PathBuf,
     binds: Vec<(PathBuf, String)>,
 }
@@ -111,7 +127,7 @@ impl Host {
     /// Plans a host of `suite`.
     #[must_use]
     pub fn of(suite: &Suite) -> Plan<'_> {
-        Plan { suite, files: Vec::new(), binds: Vec::new() }
+        Plan { suite, files: Vec::new(), binds: Vec::new(), layers: Vec::new() }
     }
 
     /// Its host name.

@@ -84,6 +84,16 @@ impl Suite {
         &self.root
     }
 
+    /// The layer over it that holds the packages of other firewalls: ufw, firewalld, iptables, fail2ban, none of them enabled.
+    ///
+    /// # Errors
+    /// It is not in the cache: the suite's archive did not answer.
+    pub fn firewalls(&self) -> Result<PathBuf> {
+        let layer = crate::cache().join(format!("firewalls-{}", self.name));
+        ensure!(layer.with_extension("version").is_file(), "the layer {} is missing: run tests/setup.sh", layer.display());
+        Ok(layer)
+    }
+
     /// A writable copy for the calling thread and the processes and threads that it starts.
     ///
     /// # Errors
