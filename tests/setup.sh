@@ -86,10 +86,17 @@ firewalls() (
   cp /etc/resolv.conf "$root/etc/resolv.conf"
   printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"   # starts nothing
   chmod 755 "$root/usr/sbin/policy-rc.d"
-  retries='-o Acquire::Retries=3 -o Acquire::http::Timeout=30 -o Acquire::Check-Valid-Until=false'
-  timeout 600 chroot "$root" env DEBIAN_FRONTEND=noninteractive sh -ec "apt-get -qq $retries update
-    apt-get -qq -y $retries install --no-install-recommends ${firewall_packages[*]}
-    systemctl disable ufw firewalld fail2ban"
+  # The machine's own apt, as mmdebstrap uses it: not every root file system has one.
+  apt=(timeout 600 apt-get -qq -o Dir="$root" -o Dir::Bin::dpkg=/usr/bin/dpkg -o DPkg::Options::=--root="$root"
+    -o APT::Sandbox::User=root -o Acquire::Retries=3 -o Acquire::http::Timeout=30 -o Acquire::Check-Valid-Until=false)
+  case $suite in
+    bionic | focal | jammy | noble | resolute) apt+=(-o Dir::Etc::TrustedParts="$cache/ubuntu-keyring/usr/share/keyrings") ;;
+    *) apt+=(-o Dir::Etc::TrustedParts=/usr/share/keyrings) ;;
+  esac
+  export DEBIAN_FRONTEND=noninteractive APT_CONFIG=/dev/null
+  "${apt[@]}" update
+  "${apt[@]}" -y install --no-install-recommends "${firewall_packages[@]}"
+  chroot "$root" systemctl disable ufw firewalld fail2ban
   rm -rf "$root/etc/resolv.conf" "$root/usr/sbin/policy-rc.d" "$root/var/lib/apt/lists" "$root"/var/cache/apt/*
   umount "$root/proc" "$root/dev" "$root"
   mv "$work/upper" "$layer"

@@ -90,7 +90,11 @@ impl Suite {
     /// It is not in the cache: the suite's archive did not answer.
     pub fn firewalls(&self) -> Result<PathBuf> {
         let layer = crate::cache().join(format!("firewalls-{}", self.name));
-        ensure!(layer.with_extension("version").is_file(), "the layer {} is missing: run tests/setup.sh", layer.display());
+        ensure!(
+            layer.with_extension("version").is_file(),
+            "the layer {} is missing: run tests/setup.sh",
+            layer.display()
+        );
         Ok(layer)
     }
 
