@@ -17,12 +17,14 @@ use crate::observation::socket::Protocol;
 use crate::plan::{Plan, Said};
 
 mod access;
+mod first_boot;
 mod remedies;
 mod sshd;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use access::{ADMIN_WAY, RECENT_LOGINS};
+pub use first_boot::{FIRST_BOOT, FirstBoot, additions, first_user};
 pub use sshd::{ACCEPTED, ALGORITHMS, BINDABLE, GROUPS, PENDING};
 
 /// One guard.
@@ -58,6 +60,8 @@ pub struct Case<'a> {
     pub plan: &'a Plan,
     /// What only the agent can tell.
     pub circumstances: &'a Circumstances,
+    /// An image at its first boot, with the key that it gets then.
+    pub first_boot: Option<FirstBoot<'a>>,
 }
 
 /// How far ahead a way in must last: 30 days.
@@ -148,11 +152,12 @@ pub struct Circumstances {
 }
 
 /// Whatever may decide about a login.
-static LOGINS: [&Guard; 2] = [&ADMIN_WAY, &RECENT_LOGINS];
+static LOGINS: [&Guard; 3] = [&ADMIN_WAY, &RECENT_LOGINS, &FIRST_BOOT];
 /// What sshd reads.
-static SSHD: [&Guard; 6] = [&ADMIN_WAY, &RECENT_LOGINS, &ACCEPTED, &PENDING, &BINDABLE, &GROUPS];
+static SSHD: [&Guard; 7] = [&ADMIN_WAY, &RECENT_LOGINS, &FIRST_BOOT, &ACCEPTED, &PENDING, &BINDABLE, &GROUPS];
 /// What sshd and its clients agree on.
-static NEGOTIATION: [&Guard; 7] = [&ADMIN_WAY, &RECENT_LOGINS, &ACCEPTED, &PENDING, &BINDABLE, &GROUPS, &ALGORITHMS];
+static NEGOTIATION: [&Guard; 8] =
+    [&ADMIN_WAY, &RECENT_LOGINS, &FIRST_BOOT, &ACCEPTED, &PENDING, &BINDABLE, &GROUPS, &ALGORITHMS];
 
 /// The guards of a kind of edit: what its way of working needs, and what no remedy of its kind may do.
 pub fn of(edit: &Edit) -> Vec<&'static Guard> {

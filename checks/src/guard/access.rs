@@ -142,7 +142,7 @@ fn opens(way: &Way) -> bool {
 }
 
 /// The keys that open a shell of this account from there.
-fn keys(access: &Access, user: &str, address: IpAddr) -> BTreeSet<String> {
+pub(super) fn keys(access: &Access, user: &str, address: IpAddr) -> BTreeSet<String> {
     let ways = places(access, user, address).flat_map(|(_, source)| &source.ways);
     ways.filter(|way| opens(way)).flat_map(|way| way.keys.iter().cloned()).collect()
 }
@@ -270,28 +270,33 @@ fn stays(case: &Case<'_>, user: &str, address: IpAddr) -> Result<Said, Said> {
     if let Some((key, _)) = held(&after) {
         return Err(about(&ENDS_SOON).with("key", key));
     }
-    let why = |access: &Access| {
-        let mut reasons: Vec<String> =
-            places(access, user, address).flat_map(|(_, source)| source.refused_because.clone()).collect();
-        reasons.extend(
-            places(access, user, address).flat_map(|(_, source)| &source.doubts).map(|doubt| doubt.why.to_string()),
-        );
-        let ways = places(access, user, address).flat_map(|(_, source)| &source.ways);
-        let other = ways.filter(|way| way.methods.contains(&Method::Publickey) && way.grants != Grant::Shell);
-        reasons.extend(other.map(|way| format!("a key gives {} only", way.grants.word())));
-        let mut seen = BTreeSet::new();
-        reasons.retain(|reason| seen.insert(reason.clone()));
-        reasons.truncate(3);
-        if reasons.is_empty() { "none is there".to_owned() } else { reasons.join("; ") }
-    };
     if let Some((key, _)) = held(&before) {
-        return Err(about(&CUT_BY_PLAN).with("key", key).with("why", why(case.after.access)));
+        return Err(about(&CUT_BY_PLAN).with("key", key).with("why", why(case.after.access, user, address)));
     }
     if after.is_empty() {
-        return Err(about(&NO_KEY).with("why", why(case.after.access)));
+        return Err(about(&NO_KEY).with("why", why(case.after.access, user, address)));
     }
     let hint = after.iter().take(3).map(|key| format!("--i-hold {key}")).collect::<Vec<_>>().join(" | ");
     Err(about(&NOT_HELD).with("hint", hint))
+}
+
+/// Why no key opens a shell of the account from there.
+pub(super) fn why(access: &Access, user: &str, address: IpAddr) -> String {
+    let sources = || places(access, user, address).map(|(_, source)| source);
+    let mut reasons: Vec<String> = sources().flat_map(|source| source.refused_because.clone()).collect();
+    reasons.extend(sources().flat_map(|source| &source.doubts).map(|doubt| doubt.why.to_string()));
+    let ways = sources().flat_map(|source| &source.ways).filter(|way| way.methods.contains(&Method::Publickey));
+    for way in ways {
+        match (way.grants, way.methods.as_slice()) {
+            (Grant::Shell, [Method::Publickey]) => {}
+            (Grant::Shell, _) => reasons.push(format!("{} are asked for together", way.path())),
+            (grants, _) => reasons.push(format!("a key gives {} only", grants.word())),
+        }
+    }
+    let mut seen = BTreeSet::new();
+    reasons.retain(|reason| seen.insert(reason.clone()));
+    reasons.truncate(3);
+    if reasons.is_empty() { "none is there".to_owned() } else { reasons.join("; ") }
 }
 
 /// Whether the account opens from there by the method that a log names; an unknown method: by any.

@@ -111,6 +111,7 @@ pub(crate) fn fix(snapshot: &Snapshot, seen: &Observations, ids: &[&str], circum
         later: &Input { host: &new_host, seen: &later, access: &far, policy: &policy },
         plan: &plan,
         circumstances,
+        first_boot: None,
     };
     let outcomes = evaluate(&case, ids);
     let left = findings(ids, &now).into_iter().map(|(_, finding)| finding.subject).collect();
