@@ -11,11 +11,11 @@ use hostward_checks::effect::{Effect, FileChange};
 use hostward_checks::fact::Fact;
 use hostward_checks::guard::{self, Case, Circumstances, LATER, Outcome, Ruling};
 use hostward_checks::host::Host;
-use hostward_checks::observation::Observations;
+use hostward_checks::observation::{Mode, Observations};
 use hostward_checks::parse::passwd::Name;
 use hostward_checks::plan::{self, Obstacles, Plan, Planned, Reason, Said, Unfixable, Wanted};
 use hostward_checks::policy::Policy;
-use hostward_checks::snapshot::Snapshot;
+use hostward_checks::snapshot::{Reader, Snapshot};
 
 use crate::judge::{self, Judged};
 use crate::record::{Recorded, record_over};
@@ -57,6 +57,17 @@ pub struct Proposal {
 }
 
 impl Proposal {
+    /// Whether it could cut anybody: a unit or the network is touched, or a way in shrinks. Such a fix has to be confirmed.
+    pub fn could_cut(&self) -> bool {
+        let files = self.plan.effects.iter().all(|planned| matches!(planned.effect, Effect::File(_)));
+        !files || self.outcomes.iter().any(|outcome| guard::shrinks_a_way(outcome))
+    }
+
+    /// The accounts that keep a way in, as the guards saw it.
+    pub fn keepers(&self) -> Vec<String> {
+        self.outcomes.iter().filter_map(guard::keeper).collect()
+    }
+
     /// Whether a guard refuses it.
     pub fn refused(&self) -> bool {
         self.outcomes.iter().any(|outcome| matches!(outcome.ruling, Ruling::Refuses(_)))
@@ -137,16 +148,39 @@ fn judge_whole(asked: &Asked<'_>, survey: &Survey, mut proposal: Proposal) -> Pr
     later.now += LATER;
     let far = Access::resolve(&after.host, &later);
     let policy = asked.policy;
+    let boot = (survey.seen.mode == Mode::Offline).then(|| first_boot(survey, after));
+    let user = guard::first_user(&after.host);
+    let booted = boot.as_ref().map(|boot| Input { host: &boot.host, seen: &boot.seen, access: &boot.access, policy });
     let case = Case {
         before: &Input { host: &survey.host, seen: &survey.seen, access: asked.access, policy },
         after: &Input { host: &after.host, seen: &after.seen, access: &after.access, policy },
         later: &Input { host: &after.host, seen: &later, access: &far, policy },
         plan: &proposal.plan,
         circumstances: asked.circumstances,
+        first_boot: booted.as_ref().map(|input| guard::FirstBoot { user: &user, input }),
     };
     let checks: Vec<&str> = asked.judged.iter().map(|one| one.check.id).collect();
     proposal.outcomes = guard::evaluate(&case, &checks);
     proposal
+}
+
+/// The image at its first boot, with the key that it gets then.
+fn first_boot(survey: &Survey, after: &View) -> View {
+    let (mut snapshot, mut budget) = (after.snapshot.clone(), Budget::default());
+    let mut additions = Vec::new();
+    for _ in 0..READINGS {
+        let reader = Reader::new(&snapshot);
+        additions = guard::additions(&after.host, &reader);
+        let need = reader.need();
+        if need.is_empty() {
+            break;
+        }
+        survey.root.answer(&need, &mut snapshot, &mut budget);
+    }
+    let lay = |snapshot: &mut Snapshot| additions.iter().for_each(|change| plan::draft::lay(snapshot, change));
+    let Recorded { snapshot, host } = record_over(&survey.root, &after.seen, snapshot, lay);
+    let access = Access::resolve(&host, &after.seen);
+    View { snapshot, host, seen: after.seen.clone(), access }
 }
 
 /// The findings that count, with their checks.
@@ -189,6 +223,7 @@ fn simulate(root: &Root, now: &View, plan: &Plan) -> View {
     let Recorded { snapshot, host } =
         record_over(root, &seen, now.snapshot.clone(), |snapshot| plan::lay(snapshot, plan));
     forget(&mut seen, &now.host, &host);
+    plan::table::lay_observed(&mut seen, plan);
     let access = Access::resolve(&host, &seen);
     View { snapshot, host, seen, access }
 }

@@ -23,7 +23,7 @@ mod sshd;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use access::{ADMIN_WAY, RECENT_LOGINS};
+pub use access::{ADMIN_WAY, RECENT_LOGINS, keeper, shrinks_a_way};
 pub use first_boot::{FIRST_BOOT, FirstBoot, additions, first_user};
 pub use sshd::{ACCEPTED, ALGORITHMS, BINDABLE, GROUPS, PENDING};
 

@@ -42,6 +42,10 @@ pub struct Policy {
     pub metadata_users: Vec<String>,
     /// Whether `fix` may call the ECS OpenAPI with the instance's RAM role.
     pub openapi: bool,
+    /// How many finished transactions are kept.
+    pub keep_transactions: u32,
+    /// For how many days a finished transaction is kept.
+    pub keep_days: u32,
     /// Findings that are accepted for now.
     pub waivers: Vec<Waiver>,
     /// What a resident may fix by itself.
@@ -158,6 +162,8 @@ impl Policy {
             stop_exposed_units: false,
             metadata_users: Vec::new(),
             openapi: false,
+            keep_transactions: 50,
+            keep_days: 365,
             waivers: Vec::new(),
             remediate: Remediate::default(),
         }
@@ -198,6 +204,8 @@ impl Policy {
             stop_exposed_units,
             metadata_users,
             openapi,
+            keep_transactions,
+            keep_days,
             waivers,
             remediate,
         } = self;
@@ -230,6 +238,7 @@ impl Policy {
             format!("stop_exposed_units {stop_exposed_units}"),
             format!("metadata_users {:?}", sorted(metadata_users)),
             format!("openapi {openapi}"),
+            format!("transactions {keep_transactions} {keep_days}"),
             format!("waivers {waived:?}"),
             format!("remediate {remediate:?}"),
         ];

@@ -1,15 +1,27 @@
 //! `hostward fix`: the plan, and with `--apply` what it says.
 
 use std::io::IsTerminal;
+use std::path::Path;
+use std::time::Duration;
 
 use hostward_checks::check::Lang;
-use hostward_checks::guard::{Circumstances, Confirm, Consent};
+use hostward_checks::effect::FileChange;
+use hostward_checks::guard::{Confirm, Consent};
 use hostward_checks::plan::Obstacles;
 
-use super::look::{Looking, look};
-use super::{LangArg, language, print};
-use crate::exit_code::ExitCode;
+use super::look::{Looked, Looking, look_alone};
+use super::{LangArg, language, print, warn};
+use crate::config::Configuration;
+use crate::exit_code::{Ends, ExitCode};
 use crate::plan::{Asked, Proposal, propose, render};
+use crate::root::Root;
+use crate::{apply, live, lock};
+
+mod carry_out;
+
+/// How long a fix waits for its confirmation by a new login, and for how long a probe looks, where nobody says otherwise.
+const BY_LOGIN: Duration = Duration::from_secs(5 * 60);
+const BY_PROBE: Duration = Duration::from_secs(30);
 
 /// Show what would close the findings, and with --apply close them without locking anybody out
 ///
@@ -22,16 +34,25 @@ pub struct Args {
     checks: Vec<String>,
     #[command(flatten)]
     looking: Looking,
-    /// Carry the plan out
+    /// Carry the plan out, as a unit of its own
     #[arg(long)]
     apply: bool,
     /// Print for programs
     #[arg(long)]
     json: bool,
+    /// How it is confirmed: login, by `hostward confirm` from a new login; probe, by looking again [default: login at a terminal]
+    #[arg(long, value_enum, value_name = "HOW")]
+    confirm_by: Option<ConfirmBy>,
+    /// It is undone unless it is confirmed within this time [default: 5m by login, 30s by probe]
+    #[arg(long, value_parser = crate::config::length, value_name = "TIME")]
+    confirm_within: Option<Duration>,
+    /// No confirmation: for image roots, where it is the default
+    #[arg(long, requires = "root", conflicts_with_all = ["confirm_by", "confirm_within"])]
+    no_confirm: bool,
     /// A key that somebody is known to hold, though no login of the last 30 days shows it (SHA256:…)
     #[arg(long, value_name = "FINGERPRINT", value_delimiter = ',')]
     i_hold: Vec<String>,
-    /// Let this account's recent way in be cut
+    /// Let this account's recent way in be cut; '*': anybody's
     #[arg(long, value_name = "USER", value_delimiter = ',')]
     accept_cut: Vec<String>,
     /// Let changes of others take effect with our reload
@@ -48,48 +69,114 @@ pub struct Args {
     lang: Option<LangArg>,
 }
 
+/// `--confirm-by`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum ConfirmBy {
+    /// By a new login of an administrator
+    Login,
+    /// By looking again for some time
+    Probe,
+}
+
+impl Args {
+    /// How this fix would be confirmed.
+    fn confirm(&self) -> Confirm {
+        match self.confirm_by {
+            _ if self.looking.root.is_some() => Confirm::None,
+            Some(ConfirmBy::Login) => Confirm::Login,
+            Some(ConfirmBy::Probe) => Confirm::Probe,
+            None if std::io::stdin().is_terminal() || std::io::stdout().is_terminal() => Confirm::Login,
+            None => Confirm::Probe,
+        }
+    }
+
+    /// Within what time.
+    fn within(&self, confirm: Confirm) -> Duration {
+        self.confirm_within.unwrap_or(if confirm == Confirm::Probe { BY_PROBE } else { BY_LOGIN })
+    }
+
+    fn consent(&self) -> Consent {
+        Consent {
+            held: self.i_hold.clone(),
+            cut: self.accept_cut.clone(),
+            pending: self.accept_pending,
+            session_manager: self.accept_session_manager,
+            stop: self.accept_stop.clone(),
+        }
+    }
+}
+
 /// Plans, and applies where asked to.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut looking = args.looking.clone();
     looking.only.extend(args.checks.iter().cloned());
     let all = looking.configuration()?;
-    let looked = look(&looking, &all, None)?;
-    let circumstances = Circumstances {
-        consent: Consent {
-            held: args.i_hold.clone(),
-            cut: args.accept_cut.clone(),
-            pending: args.accept_pending,
-            session_manager: args.accept_session_manager,
-            stop: args.accept_stop.clone(),
-        },
-        confirm: if looking.root.is_some() { Confirm::None } else { Confirm::Login },
-        ..Circumstances::default()
+    let lang = args.lang.map_or_else(|| all.settings.language.unwrap_or_else(|| language(None)), |it| language(Some(it)));
+    let offline = looking.root.is_some();
+    if args.apply && !nix::unistd::geteuid().is_root() {
+        return Err(Ends::with(ExitCode::Refused, "only root can carry out a fix: run it with sudo"));
+    }
+    if args.apply && !offline {
+        live::launch::possible()?;
+    }
+    let held = match (offline, args.apply) {
+        (true, _) => None,
+        (false, true) => lock::alone(Path::new(lock::PATH))?,
+        (false, false) => lock::share(Path::new(lock::PATH))?,
     };
-    let proposal = propose(&Asked {
+    let store = if args.apply { Some(carry_out::free_store(looking.root.as_deref())?) } else { None };
+    let looked = look_alone(&looking, &all, None)?;
+    let proposal = plan(args, &all, &looked);
+    let Some(store) = store.filter(|_| !proposal.refused() && !proposal.plan.is_empty()) else {
+        show(args, &proposal, None, lang)?;
+        return Ok(code(&proposal, args.apply));
+    };
+    let mut carried = carry_out::CarryOut { args, looking: &looking, all: &all, looked: &looked, proposal: &proposal, lang };
+    carried.run(store, held)
+}
+
+fn plan(args: &Args, all: &Configuration, looked: &Looked) -> Proposal {
+    let circumstances = live::circumstances(&looked.survey, args.consent(), args.confirm());
+    propose(&Asked {
         survey: &looked.survey,
         access: &looked.access,
         judged: &looked.judged,
         policy: &all.policy,
         circumstances: &circumstances,
-        obstacles: |_, _| Obstacles::new(),
-    });
-    show(
-        args,
-        &proposal,
-        args.lang
-            .map_or_else(|| all.settings.language.unwrap_or_else(|| language(None)), |asked| language(Some(asked))),
-    )?;
-    let _ = std::io::stdout().is_terminal();
-    Ok(match (proposal.refused(), proposal.plan.is_empty()) {
-        (true, _) => ExitCode::Refused,
-        (false, true) => ExitCode::Clean,
-        (false, false) => ExitCode::Findings,
+        obstacles,
     })
 }
 
-fn show(args: &Args, proposal: &Proposal, lang: Lang) -> anyhow::Result<()> {
-    if args.json {
-        return print(&format!("{}\n", serde_json::to_string_pretty(&render::block(proposal))?));
+fn obstacles(root: &Root, changes: &[&FileChange]) -> Obstacles {
+    apply::obstacles(root, changes.iter().map(|change| change.path.as_path()))
+}
+
+/// The exit code of a proposal that is not carried out.
+fn code(proposal: &Proposal, apply: bool) -> ExitCode {
+    let stays = !proposal.plan.unfixable.is_empty() || !proposal.remaining.is_empty();
+    match (proposal.refused(), proposal.plan.is_empty()) {
+        (true, _) => ExitCode::Refused,
+        (false, true) if apply && stays => ExitCode::Findings,
+        (false, true) => ExitCode::Clean,
+        (false, false) => ExitCode::Findings,
     }
-    print(&render::text(proposal, lang))
+}
+
+/// Prints the plan, and what became of it.
+fn show(args: &Args, proposal: &Proposal, done: Option<&carry_out::Done>, lang: Lang) -> anyhow::Result<()> {
+    if args.json {
+        let block = render::block(proposal, done.map(carry_out::Done::block));
+        return print(&format!("{}\n", serde_json::to_string_pretty(&block)?));
+    }
+    match done {
+        None => print(&(render::text(proposal, lang) + &render::summary(proposal, lang))),
+        Some(done) => print(&done.text(lang)),
+    }
+}
+
+/// A warning that does not end the fix.
+fn tell(result: anyhow::Result<()>, what: &str) {
+    if let Err(error) = result {
+        warn(&format!("{what}: {error:#}"));
+    }
 }

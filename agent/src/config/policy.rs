@@ -33,6 +33,8 @@ pub(super) struct Fragment {
     listeners: Vec<AllowedListener>,
     metadata_users: Vec<String>,
     openapi: Option<bool>,
+    keep_transactions: Option<i64>,
+    keep_days: Option<i64>,
     waivers: Vec<Waiver>,
     remediate: Vec<String>,
     window: Option<(u16, u16)>,
@@ -90,6 +92,10 @@ pub(super) fn fragment(root: &mut Section<'_, '_>) -> Fragment {
     root.section("metadata", |metadata| {
         out.metadata_users = metadata.list("users", account).unwrap_or_default();
         out.openapi = metadata.get("openapi", boolean);
+    });
+    root.section("transactions", |transactions| {
+        out.keep_transactions = transactions.get("keep", number(1, 100_000));
+        out.keep_days = transactions.get("keep-days", number(1, 99_999));
     });
     out.waivers = root.sections("waivers", waiver);
     root.section("remediate", |table| {
@@ -189,6 +195,8 @@ impl Fragment {
         self.listeners.extend(later.listeners);
         self.metadata_users.extend(later.metadata_users);
         replace(&mut self.openapi, later.openapi);
+        replace(&mut self.keep_transactions, later.keep_transactions);
+        replace(&mut self.keep_days, later.keep_days);
         self.waivers.extend(later.waivers);
         self.remediate.extend(later.remediate);
         replace(&mut self.window, later.window);
@@ -230,6 +238,8 @@ impl Fragment {
             stop_exposed_units: self.stop_units.unwrap_or(builtin.stop_exposed_units),
             metadata_users: self.metadata_users,
             openapi: self.openapi.unwrap_or(builtin.openapi),
+            keep_transactions: bits(self.keep_transactions, builtin.keep_transactions),
+            keep_days: bits(self.keep_days, builtin.keep_days),
             waivers: self.waivers,
             remediate: Remediate { checks: self.remediate, window: self.window },
         }

@@ -70,7 +70,7 @@ fn detail(effect: &Effect) -> String {
     }
 }
 
-/// The plan as text.
+/// The plan as text, without its last line.
 pub fn text(proposal: &Proposal, lang: Lang) -> String {
     let zh = lang == Lang::Zh;
     let mut out = String::new();
@@ -91,7 +91,7 @@ pub fn text(proposal: &Proposal, lang: Lang) -> String {
         };
         out.push_str(&format!("{} {}  {why}\n", if zh { "仍存在  " } else { "stays   " }, about(reason)));
     }
-    out + &summary(proposal, lang)
+    out
 }
 
 /// The last line: what it comes to.
@@ -168,6 +168,24 @@ pub struct PlanBlock {
     pub guards: Vec<GuardBlock>,
     /// Findings that stay.
     pub stays: Vec<StaysBlock>,
+    /// What became of it, where it was carried out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<DoneBlock>,
+}
+
+/// What became of a plan.
+#[derive(Debug, Serialize)]
+pub struct DoneBlock {
+    /// The transaction.
+    pub id: String,
+    /// How far it came: `confirmed`, `waiting`, `undone` or `stuck`.
+    pub stage: &'static str,
+    /// Until when it waits for its confirmation.
+    pub until: Option<String>,
+    /// Why it was undone.
+    pub why: Option<String>,
+    /// How many findings stay.
+    pub stays: usize,
 }
 
 /// One effect.
@@ -228,8 +246,8 @@ pub struct StaysBlock {
     pub text: String,
 }
 
-/// The proposal as a block.
-pub fn block(proposal: &Proposal) -> PlanBlock {
+/// The proposal as a block, with what became of it.
+pub fn block(proposal: &Proposal, transaction: Option<DoneBlock>) -> PlanBlock {
     let reason = |reason: &Reason| ReasonBlock { check: reason.check, subject: escape(&reason.subject) };
     let said = |said: &Said| SaidBlock { id: said.message.id, text: words(said, Lang::En) };
     let effects = proposal.plan.effects.iter().map(|planned| {
@@ -275,5 +293,6 @@ pub fn block(proposal: &Proposal) -> PlanBlock {
         effects: effects.collect(),
         guards: guards.collect(),
         stays: unfixable.chain(remaining).collect(),
+        transaction,
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Case, Guard, Rule, Ruling};
+use super::{Case, Guard, Outcome, Rule, Ruling};
 use crate::access::region::holding;
 use crate::access::{Access, AccountAccess, Grant, Method, SourceAccess, SourceClass, Way, classify};
-use crate::check::{Input, Message, Text};
+use crate::check::{Input, Message, Param, Text};
 use crate::fact::Fact;
 use crate::observation::login::{Login, Teller};
 use crate::observation::{Mode, UnixSeconds};
@@ -119,6 +119,26 @@ message!(
     "{count} recent logins looked at, none is cut",
     "已检查 {count} 条近期登录，均不受影响"
 );
+
+/// Whether this guard saw somebody's way in become less.
+pub fn shrinks_a_way(outcome: &Outcome) -> bool {
+    let same = |said: &Said| [UNCHANGED.id, OFFLINE.id].contains(&said.message.id);
+    let saw = match &outcome.ruling {
+        Ruling::Holds(said) => !said.iter().all(same),
+        Ruling::Refuses(_) => true,
+    };
+    std::ptr::eq(outcome.guard, &ADMIN_WAY) && saw
+}
+
+/// The account that keeps a way in, where this guard found one.
+pub fn keeper(outcome: &Outcome) -> Option<String> {
+    let Ruling::Holds(said) = &outcome.ruling else { return None };
+    let keeps = said.iter().find(|said| said.message.id == KEEPS.id)?;
+    keeps.params.iter().find_map(|(name, value)| match value {
+        Param::Text(user) if *name == "user" => Some(user.clone()),
+        _ => None,
+    })
+}
 
 /// The entry of an account at each daemon, from exactly this address.
 fn places<'a>(

@@ -1,0 +1,219 @@
+//! Carrying a plan out: the transaction written, run in a unit of its own or in this process, and told.
+
+use std::path::Path;
+use std::time::Duration;
+
+use hostward_checks::check::Lang;
+use hostward_checks::guard::Confirm;
+
+use super::{Args, show, tell};
+use crate::apply::{self, Offline};
+use crate::command::look::{Looked, Looking, look_alone};
+use crate::command::print;
+use crate::config::{Budget, Configuration};
+use crate::exit_code::{Ends, ExitCode};
+use crate::judge::{Judged, State};
+use crate::live;
+use crate::lock::Lock;
+use crate::plan::{Proposal, render};
+use crate::sanitize::escape;
+use crate::transaction::{Asked, FindingRecord, Found, New, Stage, Store, Transaction};
+
+/// How often to look whether the probe has ended.
+const PERIOD: Duration = Duration::from_millis(200);
+/// How much longer than its time a probe may take to be ended.
+const SLACK: Duration = Duration::from_secs(30);
+
+/// The transactions of the root, with none under way.
+///
+/// # Errors
+/// Exit code 75: one waits for its confirmation, or was cut off.
+pub(super) fn free_store(root: Option<&Path>) -> anyhow::Result<Store> {
+    let store = Store::open(root.unwrap_or(Path::new("/")))?;
+    let Some(pending) = store.pending()?.into_iter().next() else { return Ok(store) };
+    let id = pending.id();
+    let message = match pending.stage() {
+        Stage::Waiting { .. } => format!(
+            "transaction {id} waits for its confirmation: `hostward confirm {id}` from a new login, or `hostward rollback {id}`"
+        ),
+        Stage::Stuck { .. } => {
+            format!("transaction {id} could not be undone as a whole: `hostward history {id}` says what is left to do")
+        }
+        _ => format!("transaction {id} was cut off: `hostward recover` undoes it"),
+    };
+    Err(Ends::with(ExitCode::Busy, message))
+}
+
+/// A plan about to be carried out.
+pub(super) struct CarryOut<'a> {
+    pub(super) args: &'a Args,
+    pub(super) looking: &'a Looking,
+    pub(super) all: &'a Configuration,
+    pub(super) looked: &'a Looked,
+    pub(super) proposal: &'a Proposal,
+    pub(super) lang: Lang,
+}
+
+/// What became of it.
+pub(super) struct Done {
+    id: String,
+    stage: Stage,
+    /// Until when it waits, in words.
+    until: Option<String>,
+    /// Findings that stay.
+    stays: usize,
+}
+
+impl CarryOut<'_> {
+    /// Writes the transaction, runs it, and says what became of it.
+    pub(super) fn run(&mut self, mut store: Store, held: Option<Lock>) -> anyhow::Result<ExitCode> {
+        let asked = self.args.confirm();
+        let confirm = if self.proposal.could_cut() { asked } else { Confirm::None };
+        let within = self.args.within(confirm);
+        let mut transaction = store.begin(&New {
+            plan: &self.proposal.plan,
+            asked: Asked::here(),
+            command: std::env::args().collect(),
+            confirm,
+            confirm_within: within,
+            found: found(&self.looked.judged),
+            keepers: self.proposal.keepers(),
+        })?;
+        if !self.args.json {
+            print(&render::text(self.proposal, self.lang))?;
+        }
+        let stage = match self.looking.root {
+            Some(_) => {
+                apply::run(store.tree(), &mut transaction, &mut Offline)?;
+                transaction.stage().clone()
+            }
+            None => {
+                // The unit takes the lock; until it has it, the prepared transaction keeps others away.
+                drop(held);
+                let stage = live::launch::run(&mut transaction, |_| {})?;
+                if confirm == Confirm::Probe { ended(&mut transaction, within)? } else { stage }
+            }
+        };
+        let done = self.look_again(&transaction, stage);
+        let keep = usize::try_from(self.all.policy.keep_transactions).unwrap_or(usize::MAX);
+        let age = Duration::from_secs(u64::from(self.all.policy.keep_days) * 86_400);
+        tell(store.prune(keep, age).map(|_| ()), "old transactions are not removed");
+        show(self.args, self.proposal, Some(&done), self.lang)?;
+        Ok(done.code())
+    }
+
+    /// What the checks say now; without trying passwords again.
+    fn look_again(&self, transaction: &Transaction, stage: Stage) -> Done {
+        let mut looking = self.looking.clone();
+        looking.password_budget = Some(Budget::Time(Duration::ZERO));
+        let mut stays = self.proposal.plan.unfixable.len() + self.proposal.remaining.len();
+        if matches!(stage, Stage::Waiting { .. } | Stage::Confirmed) {
+            match look_alone(&looking, self.all, None) {
+                Ok(looked) => {
+                    tell(transaction.set_found_after(&found(&looked.judged)), "what is found now is not kept");
+                    let failing = looked.judged.iter().filter(|one| one.state == State::Fail);
+                    stays = stays.max(failing.flat_map(|one| &one.findings).filter(|one| one.waived.is_none()).count());
+                }
+                Err(error) => tell(Err(error), "the host could not be looked at again"),
+            }
+        }
+        let until = match &stage {
+            Stage::Waiting { deadline } => Some(deadline.at.to_string()),
+            _ => None,
+        };
+        Done { id: transaction.id().to_owned(), stage, until, stays }
+    }
+}
+
+/// Waits until the probe has confirmed or undone it.
+fn ended(transaction: &mut Transaction, within: Duration) -> anyhow::Result<Stage> {
+    let until = std::time::Instant::now() + within + SLACK;
+    while !transaction.stage().is_final() && std::time::Instant::now() < until {
+        std::thread::sleep(PERIOD);
+        transaction.refresh()?;
+    }
+    Ok(transaction.stage().clone())
+}
+
+fn found(judged: &[Judged]) -> Found {
+    let fails = judged.iter().any(|one| one.state == State::Fail);
+    let unknown = judged.iter().any(|one| one.state == State::Unknown);
+    let verdict = match (fails, unknown) {
+        (true, _) => "fail",
+        (false, true) => "undecided",
+        (false, false) => "pass",
+    };
+    let findings = judged.iter().flat_map(|one| one.findings.iter().map(move |finding| (one, finding)));
+    let counted = findings.filter(|(_, finding)| finding.waived.is_none());
+    Found {
+        verdict: verdict.to_owned(),
+        findings: counted
+            .map(|(one, judged)| FindingRecord {
+                check: one.check.id.to_owned(),
+                subject: judged.finding.subject.clone(),
+                severity: judged.severity.word().to_owned(),
+            })
+            .collect(),
+    }
+}
+
+impl Done {
+    fn code(&self) -> ExitCode {
+        match &self.stage {
+            Stage::Confirmed | Stage::Waiting { .. } if self.stays == 0 => ExitCode::Clean,
+            Stage::Confirmed | Stage::Waiting { .. } => ExitCode::Findings,
+            _ => ExitCode::Refused,
+        }
+    }
+
+    /// The last lines for people.
+    pub(super) fn text(&self, lang: Lang) -> String {
+        let (id, stays) = (&self.id, self.stays);
+        let until = self.until.as_deref().unwrap_or_default();
+        match (&self.stage, lang) {
+            (Stage::Confirmed, Lang::En) => {
+                format!("DONE: transaction {id}, verified; {stays} findings stay. Undo: hostward rollback {id}\n")
+            }
+            (Stage::Confirmed, Lang::Zh) => {
+                format!("已完成：事务 {id} 已验证；{stays} 项问题保留。撤销：hostward rollback {id}\n")
+            }
+            (Stage::Waiting { .. }, Lang::En) => format!(
+                "APPLIED, NOT CONFIRMED: log in anew (this session does not count) and run `hostward confirm {id}`;\n\
+                 otherwise it is undone at {until}. {stays} findings stay.\n"
+            ),
+            (Stage::Waiting { .. }, Lang::Zh) => format!(
+                "已应用，尚未确认：请重新登录（当前会话不算）并运行 `hostward confirm {id}`；\n\
+                 否则将在 {until} 撤销。{stays} 项问题保留。\n"
+            ),
+            (Stage::Undone { why }, Lang::En) => {
+                format!("ROLLED BACK: transaction {id}: {}. Everything is as it was.\n", escape(why))
+            }
+            (Stage::Undone { why }, Lang::Zh) => format!("已回滚：事务 {id}：{}。一切恢复原状。\n", escape(why)),
+            (Stage::Stuck { why, left }, Lang::En) => format!(
+                "NOT UNDONE AS A WHOLE: transaction {id}: {}; left alone: {}\n",
+                escape(why),
+                escape(&left.join("; "))
+            ),
+            (Stage::Stuck { why, left }, Lang::Zh) => {
+                format!("未能完全撤销：事务 {id}：{}；未处理：{}\n", escape(why), escape(&left.join("；")))
+            }
+            (stage, Lang::En) => format!("CUT OFF at {}: `hostward recover` undoes transaction {id}\n", stage.word()),
+            (stage, Lang::Zh) => format!("中断于 {}：`hostward recover` 将撤销事务 {id}\n", stage.word()),
+        }
+    }
+
+    /// The same for programs.
+    pub(super) fn block(&self) -> render::DoneBlock {
+        let why = match &self.stage {
+            Stage::Undone { why } | Stage::Stuck { why, .. } => Some(escape(why)),
+            _ => None,
+        };
+        render::DoneBlock {
+            id: self.id.clone(),
+            stage: self.stage.word(),
+            until: self.until.clone(),
+            why,
+            stays: self.stays,
+        }
+    }
+}
