@@ -60,7 +60,7 @@ impl Proposal {
     /// Whether it could cut anybody: a unit or the network is touched, or a way in shrinks. Such a fix has to be confirmed.
     pub fn could_cut(&self) -> bool {
         let files = self.plan.effects.iter().all(|planned| matches!(planned.effect, Effect::File(_)));
-        !files || self.outcomes.iter().any(|outcome| guard::shrinks_a_way(outcome))
+        !files || self.outcomes.iter().any(guard::shrinks_a_way)
     }
 
     /// The accounts that keep a way in, as the guards saw it.

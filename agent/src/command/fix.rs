@@ -111,7 +111,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut looking = args.looking.clone();
     looking.only.extend(args.checks.iter().cloned());
     let all = looking.configuration()?;
-    let lang = args.lang.map_or_else(|| all.settings.language.unwrap_or_else(|| language(None)), |it| language(Some(it)));
+    let lang =
+        args.lang.map_or_else(|| all.settings.language.unwrap_or_else(|| language(None)), |it| language(Some(it)));
     let offline = looking.root.is_some();
     if args.apply && !nix::unistd::geteuid().is_root() {
         return Err(Ends::with(ExitCode::Refused, "only root can carry out a fix: run it with sudo"));
@@ -119,11 +120,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.apply && !offline {
         live::launch::possible()?;
     }
-    let held = match (offline, args.apply) {
-        (true, _) => None,
-        (false, true) => lock::alone(Path::new(lock::PATH))?,
-        (false, false) => lock::share(Path::new(lock::PATH))?,
-    };
+    let path = Path::new(lock::PATH);
+    let held = if args.apply && !offline { Some(lock::alone(path)?) } else { None };
+    let _shared = if args.apply || offline { None } else { lock::share(path)? };
     let store = if args.apply { Some(carry_out::free_store(looking.root.as_deref())?) } else { None };
     let looked = look_alone(&looking, &all, None)?;
     let proposal = plan(args, &all, &looked);
@@ -131,7 +130,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         show(args, &proposal, None, lang)?;
         return Ok(code(&proposal, args.apply));
     };
-    let mut carried = carry_out::CarryOut { args, looking: &looking, all: &all, looked: &looked, proposal: &proposal, lang };
+    let mut carried =
+        carry_out::CarryOut { args, looking: &looking, all: &all, looked: &looked, proposal: &proposal, lang };
     carried.run(store, held)
 }
 

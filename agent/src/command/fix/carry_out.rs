@@ -14,7 +14,7 @@ use crate::config::{Budget, Configuration};
 use crate::exit_code::{Ends, ExitCode};
 use crate::judge::{Judged, State};
 use crate::live;
-use crate::lock::Lock;
+use crate::lock::Alone;
 use crate::plan::{Proposal, render};
 use crate::sanitize::escape;
 use crate::transaction::{Asked, FindingRecord, Found, New, Stage, Store, Transaction};
@@ -66,7 +66,7 @@ pub(super) struct Done {
 
 impl CarryOut<'_> {
     /// Writes the transaction, runs it, and says what became of it.
-    pub(super) fn run(&mut self, mut store: Store, held: Option<Lock>) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(&mut self, mut store: Store, held: Option<Alone>) -> anyhow::Result<ExitCode> {
         let asked = self.args.confirm();
         let confirm = if self.proposal.could_cut() { asked } else { Confirm::None };
         let within = self.args.within(confirm);
