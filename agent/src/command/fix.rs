@@ -5,16 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use hostward_checks::check::Lang;
-use hostward_checks::effect::FileChange;
 use hostward_checks::guard::{Confirm, Consent};
-use hostward_checks::plan::Obstacles;
 
 use super::look::{Looked, Looking, look_alone};
 use super::{LangArg, language, print, warn};
 use crate::config::Configuration;
 use crate::exit_code::{Ends, ExitCode};
 use crate::plan::{Asked, Proposal, propose, render};
-use crate::root::Root;
 use crate::{apply, live, lock};
 
 mod carry_out;
@@ -121,7 +118,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         live::launch::possible()?;
     }
     let path = Path::new(lock::PATH);
-    let held = if args.apply && !offline { Some(lock::alone(path)?) } else { None };
+    let held = if args.apply && !offline { lock::alone(path)? } else { Vec::new() };
     let _shared = if args.apply || offline { None } else { lock::share(path)? };
     let store = if args.apply { Some(carry_out::free_store(looking.root.as_deref())?) } else { None };
     let looked = look_alone(&looking, &all, None)?;
@@ -143,12 +140,8 @@ fn plan(args: &Args, all: &Configuration, looked: &Looked) -> Proposal {
         judged: &looked.judged,
         policy: &all.policy,
         circumstances: &circumstances,
-        obstacles,
+        obstacles: apply::obstacles,
     })
-}
-
-fn obstacles(root: &Root, changes: &[&FileChange]) -> Obstacles {
-    apply::obstacles(root, changes.iter().map(|change| change.path.as_path()))
 }
 
 /// The exit code of a proposal that is not carried out.

@@ -14,7 +14,7 @@ use crate::config::{Budget, Configuration};
 use crate::exit_code::{Ends, ExitCode};
 use crate::judge::{Judged, State};
 use crate::live;
-use crate::lock::Alone;
+use crate::lock::Lock;
 use crate::plan::{Proposal, render};
 use crate::sanitize::escape;
 use crate::transaction::{Asked, FindingRecord, Found, New, Stage, Store, Transaction};
@@ -29,7 +29,11 @@ const SLACK: Duration = Duration::from_secs(30);
 /// # Errors
 /// Exit code 75: one waits for its confirmation, or was cut off.
 pub(super) fn free_store(root: Option<&Path>) -> anyhow::Result<Store> {
-    let store = Store::open(root.unwrap_or(Path::new("/")))?;
+    let store = match root {
+        Some(dir) => Store::alone(dir)?,
+        // The live host is locked already.
+        None => Store::open(Path::new("/"))?,
+    };
     let Some(pending) = store.pending()?.into_iter().next() else { return Ok(store) };
     let id = pending.id();
     let message = match pending.stage() {
@@ -66,7 +70,7 @@ pub(super) struct Done {
 
 impl CarryOut<'_> {
     /// Writes the transaction, runs it, and says what became of it.
-    pub(super) fn run(&mut self, mut store: Store, held: Option<Alone>) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(&mut self, mut store: Store, held: Vec<Lock>) -> anyhow::Result<ExitCode> {
         let asked = self.args.confirm();
         let confirm = if self.proposal.could_cut() { asked } else { Confirm::None };
         let within = self.args.within(confirm);
