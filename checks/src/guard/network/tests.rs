@@ -57,7 +57,7 @@ impl Scene {
     fn ruling(&self, plan: &Plan) -> Ruling {
         self.with(|input| {
             let (before, after, later) = (input, input, input);
-            lifelines(&Case { before, after, later, plan, circumstances: &self.circumstances })
+            lifelines(&Case { before, after, later, plan, circumstances: &self.circumstances, first_boot: None })
         })
     }
 }
@@ -213,8 +213,14 @@ fn rules_that_cut_a_lifeline_stop_the_plan() {
         let mut broken = rules.clone();
         broken.chains[limited].rules.remove(rule);
         let cut = scene.with(|input| {
-            let case =
-                Case { before: input, after: input, later: input, plan: &plan, circumstances: &scene.circumstances };
+            let case = Case {
+                before: input,
+                after: input,
+                later: input,
+                plan: &plan,
+                circumstances: &scene.circumstances,
+                first_boot: None,
+            };
             let ports = [(Protocol::Tcp, 6379), (Protocol::Udp, 68), (Protocol::Udp, 546)];
             // DHCPv6 is asked of a table that limits its port.
             if rule == 0 {

@@ -255,7 +255,14 @@ impl Case {
         let Rule::Host(rule) = guard.rule else { panic!("{} looks at one edit", guard.id) };
         self.with(before, |before| {
             self.with(after, |after| {
-                rule(&Between { before, after, later: after, plan, circumstances: &self.circumstances })
+                rule(&Between {
+                    before,
+                    after,
+                    later: after,
+                    plan,
+                    circumstances: &self.circumstances,
+                    first_boot: None,
+                })
             })
         })
     }
