@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
-use hostward_checks::effect::{NftTable, RemoteCall, UnitAction};
+use hostward_checks::effect::{NftTable, RemoteCall, UnitAction, Verb};
 use hostward_checks::guard::Confirm;
 
-use crate::transaction::{Manifest, Moment, Stage, Step, Store, Transaction, UnitWas};
+use crate::transaction::{Manifest, Moment, Stage, Step, Transaction, UnitWas};
 use crate::tree::{Tree, refused};
 
 mod file;
 mod obstacles;
 mod passwords;
+mod recover;
 
 pub use file::{Settled, settled, standing};
 pub use obstacles::obstacles;
+pub use recover::{Recovered, recover};
 
 /// What is asked of the running system. Offline there is none.
 pub trait Services {
@@ -85,8 +87,17 @@ impl Services for Offline {
         anyhow::bail!("{} cannot be asked to {}: nothing runs in an image", action.unit, action.verb.word())
     }
 
-    fn undo(&mut self, _: &UnitAction, _: &UnitWas) -> anyhow::Result<()> {
-        Ok(())
+    fn undo(&mut self, action: &UnitAction, was: &UnitWas) -> anyhow::Result<()> {
+        // A live fix that is rolled back from a rescue system: what starts at boot is said with links that we did not write.
+        let way = match (action.verb, was.enabled) {
+            (Verb::StopAndDisable, Some(true)) => "enable",
+            (Verb::EnableAndStart, Some(false)) => "disable",
+            _ => return Ok(()),
+        };
+        anyhow::bail!(
+            "nothing runs here that could {way} it: `systemctl {way} --now {}` after the next boot",
+            action.unit
+        )
     }
 
     fn table(&mut self, _: &NftTable) -> anyhow::Result<()> {
@@ -351,64 +362,6 @@ pub fn rollback(tree: &Tree, transaction: &mut Transaction, services: &mut dyn S
         }
     }
     undo(tree, transaction, services, "it was rolled back")
-}
-
-/// What `recover` did with a transaction.
-#[derive(Debug)]
-pub struct Recovered {
-    /// Its id.
-    pub id: String,
-    /// How it ended, or why it could not be undone; None: it is left to whoever confirms it.
-    pub outcome: anyhow::Result<Option<Outcome>>,
-}
-
-/// Finishes what a run that died, a deadline that passed or a reboot left behind. Whoever calls it holds the lock, so nobody is
-/// applying.
-///
-/// # Errors
-/// The store cannot be read.
-pub fn recover(store: &Store, services: &mut dyn Services) -> anyhow::Result<Vec<Recovered>> {
-    let now = Moment::now()?;
-    let mut done = Vec::new();
-    // The newest first: it may have changed what an older one changed.
-    for mut transaction in store.list()?.transactions.into_iter().rev() {
-        let id = transaction.id().to_owned();
-        let outcome = match transaction.stage().clone() {
-            Stage::Confirmed | Stage::Undone { .. } | Stage::Stuck { .. } => continue,
-            Stage::Prepared => never_started(&mut transaction, &now),
-            Stage::Waiting { deadline } if deadline.left(&now).is_some() => Ok(None),
-            Stage::Waiting { deadline } => {
-                let why = if deadline.boot_id == now.boot_id {
-                    "it was not confirmed in time"
-                } else {
-                    "the host was started again before it was confirmed"
-                };
-                undo(store.tree(), &mut transaction, services, why).map(Some)
-            }
-            Stage::Applying { .. } | Stage::Verifying => {
-                undo(store.tree(), &mut transaction, services, "it was interrupted").map(Some)
-            }
-            Stage::Undoing { why, .. } => undo(store.tree(), &mut transaction, services, &why).map(Some),
-        };
-        done.push(Recovered { id, outcome });
-    }
-    Ok(done)
-}
-
-/// How long a transaction may wait to be started: between writing it down and its unit's first look at it.
-const TO_START: Duration = Duration::from_secs(60);
-
-fn never_started(transaction: &mut Transaction, now: &Moment) -> anyhow::Result<Option<Outcome>> {
-    let fresh = transaction.stages().last().is_some_and(|record| {
-        record.since.boot_id == now.boot_id
-            && now.boottime_ms.saturating_sub(record.since.boottime_ms) < TO_START.as_millis() as u64
-    });
-    if fresh {
-        return Ok(None);
-    }
-    let why = "it was never started".to_owned();
-    transaction.set_stage(Stage::Undone { why: why.clone() })?;
-    Ok(Some(Outcome::Undone { why }))
 }
 
 #[cfg(test)]

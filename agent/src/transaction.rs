@@ -3,24 +3,26 @@
 //! `<root>/var/lib/hostward/transactions/<id>/` holds `manifest.json`, the contents `before/N` and `after/N` (N: the effect's
 //! place), `stage.json`, and what was found afterwards. It is root's alone, and entered by descriptor like every other path.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use hostward_checks::effect::{Effect, FileChange, State, UnitAction};
+use hostward_checks::effect::{Effect, FileChange};
 use hostward_checks::guard::Confirm;
 use hostward_checks::plan::Plan;
 use serde::{Deserialize, Serialize};
 
 use crate::exit_code::{Ends, ExitCode};
 use crate::lock::Lock;
-use crate::tree::{Dir, Standing, Tree, digest, look, refused};
+use crate::tree::{Dir, Tree};
 
 mod asked;
 mod disk;
 mod id;
 mod manifest;
+mod one;
+mod side;
 mod space;
 mod stage;
 
@@ -185,7 +187,7 @@ impl Store {
         let mut records = Vec::new();
         for planned in &new.plan.effects {
             let what = match (&planned.effect, What::of(&planned.effect)) {
-                (Effect::File(change), _) => What::File(record(&self.tree, change, &files)?),
+                (Effect::File(change), _) => What::File(side::record(&self.tree, change, &files)?),
                 (_, Some(what)) => what,
                 (_, None) => bail!("an effect that cannot be written down"),
             };
@@ -303,193 +305,6 @@ impl Store {
             bail!("{PATH}/{id}/{STAGE} is of another version of hostward: {}", stages.schema);
         }
         Ok(Transaction { dir, manifest, stages })
-    }
-}
-
-/// A file change with its attributes, as it is written down; the host must stand as the change was planned from.
-fn record(tree: &Tree, change: &FileChange, all: &[&FileChange]) -> anyhow::Result<FileRecord> {
-    let content = |state: &State| {
-        state
-            .content()
-            .map(|bytes| Content { sha256: digest(bytes), size: u64::try_from(bytes.len()).unwrap_or(u64::MAX) })
-    };
-    let bare = FileRecord {
-        path: change.path.clone(),
-        before: Side::of(&change.before, content(&change.before), None),
-        after: Side::of(&change.after, content(&change.after), None),
-    };
-    let made = |path: &Path| all.iter().any(|other| other.path == path && other.before == State::Absent);
-    if bare.before == Side::Absent && change.path.parent().is_some_and(made) {
-        return Ok(bare);
-    }
-    let (dir, name) = tree.parent(&change.path)?;
-    let node = look(&dir, name)?;
-    bare.before.check(&change.path, &node.standing, dir.user().is_some())?;
-    // Only new content takes a new file, and a new file needs the attributes of the old one.
-    let moved = bare.before.content().is_some();
-    let xattrs = moved.then(|| node.xattrs.iter().filter_map(XattrRecord::new).collect::<Vec<_>>());
-    Ok(FileRecord {
-        path: bare.path,
-        before: Side::of(&change.before, content(&change.before), xattrs.clone()),
-        after: Side::of(&change.after, content(&change.after), xattrs),
-    })
-}
-
-impl Side {
-    /// Whether this is what stands there.
-    pub fn is(&self, standing: &Standing) -> bool {
-        match (self, standing) {
-            (Self::Absent, Standing::Absent) => true,
-            (Self::Dir { owner }, Standing::Dir { owner: there }) => there == &(*owner).into(),
-            (Self::File { owner, content, .. }, Standing::File { owner: there, sha256, .. }) => {
-                there == &(*owner).into() && content.as_ref().is_none_or(|content| content.sha256 == *sha256)
-            }
-            _ => false,
-        }
-    }
-
-    /// Makes sure that this is what stands there.
-    ///
-    /// # Errors
-    /// Exit code 3: something else does, or in a user's directory a file of more than one name.
-    pub fn check(&self, path: &Path, standing: &Standing, users: bool) -> anyhow::Result<()> {
-        if let Standing::Other(noun) = standing {
-            return Err(refused(format!("{} is a {noun}", path.display())));
-        }
-        if !self.is(standing) {
-            return Err(refused(format!("{} has changed since it was looked at: run fix again", path.display())));
-        }
-        // A second name may be in a place where the user could not have written.
-        if users && matches!(standing, Standing::File { alone: false, .. }) {
-            return Err(refused(format!("{} has a second name (hard link): remove it first", path.display())));
-        }
-        Ok(())
-    }
-}
-
-impl Transaction {
-    /// Its id: sortable by time, `20261122-044905-ab12`.
-    pub fn id(&self) -> &str {
-        &self.manifest.id
-    }
-
-    /// What it does.
-    pub fn manifest(&self) -> &Manifest {
-        &self.manifest
-    }
-
-    /// How far it has come.
-    pub fn stage(&self) -> &Stage {
-        self.stages.last().map_or(&Stage::Prepared, |record| &record.stage)
-    }
-
-    /// Every stage so far, with its time.
-    pub fn stages(&self) -> &[Record] {
-        &self.stages.stages
-    }
-
-    /// Changes the stage, on disk first.
-    ///
-    /// # Errors
-    /// It cannot be written; the stage is the old one.
-    pub fn set_stage(&mut self, stage: Stage) -> anyhow::Result<()> {
-        let mut stages = self.stages.clone();
-        stages.stages.push(Record { since: Moment::now()?, stage });
-        disk::replace_json(&self.dir, STAGE, &stages)?;
-        self.stages = stages;
-        Ok(())
-    }
-
-    /// Reads the stage again: another process may have changed it.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn refresh(&mut self) -> anyhow::Result<()> {
-        self.stages = disk::read_json(&self.dir, STAGE)?;
-        Ok(())
-    }
-
-    /// The content of one side of a file change, checked against its digest.
-    ///
-    /// # Errors
-    /// It cannot be read, or is not what was written.
-    pub fn content(&self, index: usize, side: &Side, after: bool) -> anyhow::Result<Option<Vec<u8>>> {
-        let Some(content) = side.content() else { return Ok(None) };
-        disk::read_blob(&self.dir, if after { AFTER } else { BEFORE }, index, content).map(Some)
-    }
-
-    /// The effects, as they were planned.
-    ///
-    /// # Errors
-    /// A content cannot be read.
-    pub fn effects(&self) -> anyhow::Result<Vec<Effect>> {
-        let mut effects = Vec::new();
-        for (index, record) in self.manifest.effects.iter().enumerate() {
-            let state = |side: &Side, after| -> anyhow::Result<State> {
-                Ok(match (side, side.owner()) {
-                    (Side::File { .. }, Some(owner)) => {
-                        State::File { content: self.content(index, side, after)?.map(Into::into), owner }
-                    }
-                    (Side::Dir { .. }, Some(owner)) => State::Dir { owner },
-                    _ => State::Absent,
-                })
-            };
-            effects.push(match &record.what {
-                What::File(file) => Effect::File(FileChange {
-                    path: file.path.clone(),
-                    before: state(&file.before, false)?,
-                    after: state(&file.after, true)?,
-                }),
-                other => other.effect().with_context(|| format!("effect {index} is of another version of hostward"))?,
-            });
-        }
-        Ok(effects)
-    }
-
-    /// Writes down how the units stood before they were asked anything.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn set_units(&mut self, units: &[(UnitAction, UnitWas)]) -> anyhow::Result<()> {
-        let records: Vec<UnitRecord> =
-            units.iter().map(|(action, was)| UnitRecord { unit: action.unit.clone(), was: was.clone() }).collect();
-        disk::replace_json(&self.dir, UNITS, &records)
-    }
-
-    /// How a unit stood before it was asked anything; None: it was not asked yet.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn unit_was(&self, unit: &str) -> anyhow::Result<Option<UnitWas>> {
-        if self.dir.stat(UNITS).with_context(|| format!("failed to look at {UNITS}"))?.is_none() {
-            return Ok(None);
-        }
-        let records: Vec<UnitRecord> = disk::read_json(&self.dir, UNITS)?;
-        Ok(records.into_iter().find(|record| record.unit == unit).map(|record| record.was))
-    }
-
-    /// Keeps what was found afterwards.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn set_found_after(&self, found: &Found) -> anyhow::Result<()> {
-        disk::replace_json(&self.dir, FOUND, found)
-    }
-
-    /// What was found afterwards; None: nobody looked.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn found_after(&self) -> anyhow::Result<Option<Found>> {
-        if self.dir.stat(FOUND).with_context(|| format!("failed to look at {FOUND}"))?.is_none() {
-            return Ok(None);
-        }
-        disk::read_json(&self.dir, FOUND).map(Some)
-    }
-
-    /// The name of a temporary file of this transaction. No program takes it for a configuration file.
-    pub fn temporary(&self, index: usize) -> OsString {
-        OsString::from(format!(".hostward-{}-{index}", self.manifest.token))
     }
 }
 

@@ -45,8 +45,9 @@ pub fn settled(file: &FileRecord, standing: &Standing) -> Settled {
         (Side::File { content: None, .. }, Side::File { content: None, .. }, Standing::File { .. })
             | (Side::Dir { .. }, Side::Dir { .. }, Standing::Dir { .. })
     );
-    let modes = [before.mode, after.mode, before.mode & 0o1777, after.mode & 0o1777];
-    let ours = same_kind && [ids(before), ids(after)].contains(&ids(there)) && modes.contains(&there.mode);
+    let modes = [before.mode, after.mode].map(|mode| [mode, mode & 0o3777, mode & 0o1777]);
+    let ours =
+        same_kind && [ids(before), ids(after)].contains(&ids(there)) && modes.as_flattened().contains(&there.mode);
     if ours { Settled::Between } else { Settled::Neither }
 }
 
@@ -186,7 +187,7 @@ impl Turn<'_> {
             _ => match node.standing {
                 Standing::Absent => Ok(()),
                 Standing::Dir { .. } => dir.remove(name).map_err(anyhow::Error::from),
-                _ => dir.unlink(name).map_err(anyhow::Error::from),
+                _ => self.unchanged(dir, name, &node).and_then(|()| Ok(dir.unlink(name)?)),
             },
         };
         done.and_then(|()| Ok(dir.sync()?)).with_context(|| format!("failed to change {}", self.path.display()))

@@ -40,7 +40,7 @@ pub(super) fn lock(tree: &Tree, manifest: &Manifest) -> anyhow::Result<Option<He
     lock_within(tree, PATIENCE).map(Some)
 }
 
-fn lock_within(tree: &Tree, patience: Duration) -> anyhow::Result<Held> {
+pub(super) fn lock_within(tree: &Tree, patience: Duration) -> anyhow::Result<Held> {
     let dir = tree.dir(Path::new("/etc"))?;
     let context = || "failed to lock /etc/.pwd.lock".to_owned();
     let fd: OwnedFd = dir

@@ -293,7 +293,7 @@ fn recovery_undoes_what_a_dead_run_left() {
     assert_eq!(interrupted(Stage::Confirmed), (true, 0, Stage::Confirmed, Vec::new()));
 }
 
-use crate::transaction::{Deadline, FileRecord, New, Side};
+use crate::transaction::{Deadline, FileRecord, New, Side, Store};
 use crate::tree::Standing;
 
 /// A home of another user, with a key file. None: we are not root.
@@ -436,4 +436,36 @@ fn obstacles_are_told_while_planning() {
         eprintln!("skipped: this file system has no immutable files");
     }
     assert_eq!(found.len(), 1 + usize::from(can), "{found:?}");
+}
+
+#[test]
+fn the_account_files_are_locked_as_their_own_programs_lock_them() {
+    let dir = root();
+    put(dir.path(), "etc/shadow", "root:x:\n", 0o600);
+    put(dir.path(), "etc/.pwd.lock", "", 0o600);
+    let tree = Tree::open(dir.path()).unwrap();
+    // A lock of an open file (F_OFD_SETLK) stands against those of processes, also of our own.
+    let mut whole = nix::libc::flock { l_type: nix::libc::F_WRLCK as i16, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
+    let other = std::fs::OpenOptions::new().write(true).open(dir.path().join("etc/.pwd.lock")).unwrap();
+    nix::fcntl::fcntl(&other, nix::fcntl::FcntlArg::F_OFD_SETLK(&whole)).unwrap();
+    let error = passwords::lock_within(&tree, Duration::from_millis(120)).unwrap_err();
+    assert!(error.to_string().contains("locked by another program"), "{error}");
+    let late = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        drop(other);
+    });
+    let held = passwords::lock_within(&tree, Duration::from_secs(10)).unwrap();
+    late.join().unwrap();
+    let other = std::fs::OpenOptions::new().write(true).open(dir.path().join("etc/.pwd.lock")).unwrap();
+    let taken = || nix::fcntl::fcntl(&other, nix::fcntl::FcntlArg::F_OFD_SETLK(&whole));
+    assert!(taken().is_err());
+    drop(held);
+    assert!(taken().is_ok());
+    whole.l_type = nix::libc::F_UNLCK as i16;
+    nix::fcntl::fcntl(&other, nix::fcntl::FcntlArg::F_OFD_SETLK(&whole)).unwrap();
+    // A trap in its place.
+    drop(other);
+    std::fs::remove_file(dir.path().join("etc/.pwd.lock")).unwrap();
+    std::os::unix::fs::symlink("shadow", dir.path().join("etc/.pwd.lock")).unwrap();
+    assert!(passwords::lock_within(&tree, Duration::ZERO).is_err());
 }

@@ -22,7 +22,7 @@ pub struct Args {
 
 /// Rolls back.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let store = Store::alone(root(args.root.as_deref()))?;
+    let store = Store::at_once(root(args.root.as_deref()))?;
     let mut transaction = match &args.id {
         Some(id) => store.get(id)?,
         None => newest(&store)?,

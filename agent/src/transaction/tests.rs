@@ -3,7 +3,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
-use hostward_checks::effect::{NftTable, Owner, RemoteCall, Verb};
+use hostward_checks::effect::{NftTable, Owner, RemoteCall, State, UnitAction, Verb};
 use hostward_checks::plan::{Planned, Reason};
 
 use super::*;
