@@ -17,6 +17,7 @@ pub mod live;
 pub mod lock;
 pub mod nearest;
 pub mod observe;
+pub mod openapi;
 pub mod plan;
 pub mod record;
 pub mod report;

@@ -33,8 +33,8 @@ impl Services for LiveServices {
         crate::firewall::put(table)
     }
 
-    fn call(&mut self, _call: &RemoteCall) -> anyhow::Result<()> {
-        anyhow::bail!("OpenAPI cannot be called yet")
+    fn call(&mut self, call: &RemoteCall) -> anyhow::Result<()> {
+        crate::openapi::modify(call)
     }
 
     fn verify(&mut self, manifest: &Manifest) -> anyhow::Result<()> {

@@ -2,10 +2,10 @@
 //!
 //! A token is fetched first. Then one GET goes out without it, never a second: where normal mode is open it counts as a
 //! normal-mode access in CloudMonitor. Everything else is asked with the token. The role's name is the listing of
-//! `ram/security-credentials/`; what stands below that is never asked for. Whoever answers at the address is hostile: sizes,
+//! `ram/security-credentials/`; what stands below that is asked for by [`crate::openapi`] alone. Whoever answers at the address is hostile: sizes,
 //! waits and values are bounded and validated.
 
-mod http;
+pub(crate) mod http;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -97,8 +97,9 @@ pub fn metadata(endpoint: Endpoint) -> Fact<Metadata> {
     })
 }
 
+/// A conversation with the service: one token, one deadline.
 #[derive(Debug)]
-struct Session {
+pub(crate) struct Session {
     to: SocketAddr,
     deadline: Instant,
     token: Result<String, Why>,
@@ -106,6 +107,14 @@ struct Session {
 }
 
 impl Session {
+    /// Fetches a token. Without one nothing can be asked, and every question says so.
+    pub(crate) fn open(endpoint: Endpoint) -> Self {
+        let mut session =
+            Self { to: endpoint.0, deadline: Instant::now() + BUDGET, token: Err(Why::TimedOut), renewed: false };
+        session.token = session.fetch_token().0;
+        session
+    }
+
     /// A token and the status that came with it. No status: nobody answered, or not in HTTP.
     fn fetch_token(&self) -> (Result<String, Why>, Option<u16>) {
         let headers = [("X-aliyun-ecs-metadata-token-ttl-seconds", TOKEN_SECONDS)];
@@ -134,7 +143,7 @@ impl Session {
     }
 
     /// One item with the token. Absent: the service has none (404). A token that is refused is renewed once.
-    fn get(&mut self, path: &str, cap: usize) -> Fact<Vec<u8>> {
+    pub(crate) fn get(&mut self, path: &str, cap: usize) -> Fact<Vec<u8>> {
         loop {
             let token = match &self.token {
                 Ok(token) => token.as_str(),
@@ -167,8 +176,8 @@ impl Session {
         }
     }
 
-    /// The role's name. Only the listing: a credential is never asked for.
-    fn role(&mut self) -> Fact<String> {
+    /// The role's name. Only the listing.
+    pub(crate) fn role(&mut self) -> Fact<String> {
         self.item("meta-data/ram/security-credentials/", |line| name(line.strip_suffix('/').unwrap_or(line)))
     }
 

@@ -1,11 +1,14 @@
-//! One HTTP/1.1 exchange over plain TCP with an address, for the metadata service and nothing else.
+//! One HTTP/1.1 exchange over plain TCP with an address, for the metadata service; the ECS endpoint's answers are read here too.
 //!
-//! Own rather than a client library: no proxy, redirect, resolver, cookie or TLS can come into it because there is none,
-//! and whoever answers is hostile, so every size and every wait has its bound here.
+//! Own rather than a client library: no proxy, redirect, resolver or cookie can come into it because there is none,
+//! and whoever answers is hostile, so every size and every wait has its bound here. What was read is wiped, for it may hold
+//! credentials.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
 
 /// Most bytes of status line and headers.
 const MAX_HEAD: usize = 8 << 10;
@@ -83,24 +86,49 @@ fn host(to: SocketAddr) -> String {
     if to.port() == 80 { to.ip().to_string() } else { to.to_string() }
 }
 
-fn left(deadline: Instant) -> Result<Duration, Failure> {
+/// The time that is left.
+///
+/// # Errors
+/// None is.
+pub(crate) fn left(deadline: Instant) -> Result<Duration, Failure> {
     Some(deadline.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero()).ok_or(Failure::TimedOut)
 }
 
-fn failure(error: std::io::Error) -> Failure {
+/// An error of the system in our words.
+pub(crate) fn failure(error: std::io::Error) -> Failure {
     match error.kind() {
         ErrorKind::TimedOut | ErrorKind::WouldBlock => Failure::TimedOut,
         _ => Failure::Io(error.to_string().to_lowercase()),
     }
 }
 
-fn receive(stream: &mut TcpStream, deadline: Instant, cap: usize) -> Result<Answer, Failure> {
-    let mut got = Vec::new();
+/// What can be read with a limit on the wait.
+pub(crate) trait Patient: Read {
+    /// Sets the longest wait of a read.
+    ///
+    /// # Errors
+    /// The system's.
+    fn patience(&mut self, wait: Duration) -> std::io::Result<()>;
+}
+
+impl Patient for TcpStream {
+    fn patience(&mut self, wait: Duration) -> std::io::Result<()> {
+        self.set_read_timeout(Some(wait))
+    }
+}
+
+/// Reads one answer.
+///
+/// # Errors
+/// [`Failure`], at `deadline` at the latest.
+pub(crate) fn receive(stream: &mut impl Patient, deadline: Instant, cap: usize) -> Result<Answer, Failure> {
+    // Room for all of it: a buffer that grows leaves copies behind.
+    let mut got = Zeroizing::new(Vec::with_capacity(MAX_HEAD + cap.saturating_mul(6).min(64 << 10)));
     let mut head = None;
-    let mut buffer = [0; 8 << 10];
+    let mut buffer = Zeroizing::new([0; 8 << 10]);
     loop {
-        stream.set_read_timeout(Some(left(deadline)?)).map_err(failure)?;
-        let count = match stream.read(&mut buffer) {
+        stream.patience(left(deadline)?).map_err(failure)?;
+        let count = match stream.read(&mut *buffer) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             other => other.map_err(failure)?,
         };
