@@ -17,7 +17,7 @@ const HEADER: usize = 16;
 const GENERIC: usize = 4;
 
 /// One change is seldom alone: so long after the last word the others are waited for, and no longer than this in all.
-const QUIET: Duration = Duration::from_millis(100);
+const QUIET: Duration = Duration::from_millis(30);
 const ENOUGH: Duration = Duration::from_secs(1);
 
 /// The kernel's news.
