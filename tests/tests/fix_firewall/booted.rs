@@ -35,14 +35,11 @@ fn files() -> Vec<(String, String)> {
     let limit = |port| Edit::LimitPort { protocol: "tcp", port, sources: sources.clone() };
     let finding = Finding::new(Severity::High, "x", "x").fixed_by(limit(6379)).fixed_by(limit(8080));
     let wanted = [Wanted { check: "ports.exposed", finding: &finding }];
-    let circumstances =
-        Circumstances { program: Some("/usr/local/bin/hostward".into()), ..Circumstances::default() };
+    let circumstances = Circumstances { program: Some("/usr/local/bin/hostward".into()), ..Circumstances::default() };
     let (plan, _) = fold(&sketch.snapshot(), &input, &wanted, &Obstacles::new(), &circumstances);
     assert_eq!(plan.unfixable, []);
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    plan.files()
-        .filter_map(|change| Some((change.path.to_str()?.to_owned(), text(change.after.content()?))))
-        .collect()
+    plan.files().filter_map(|change| Some((change.path.to_str()?.to_owned(), text(change.after.content()?)))).collect()
 }
 
 struct Scene {
@@ -58,7 +55,11 @@ impl Scene {
         let mut plan = Host::of(suite).bind(&binary().unwrap(), "/usr/local/bin/hostward");
         match suite.firewalls() {
             Ok(layer) => plan = plan.layer(&layer),
-            Err(error) => results::skipped("fix firewall hosts", suite.name(), format!("NOT TESTED with other firewalls: {error:#}")),
+            Err(error) => results::skipped(
+                "fix firewall hosts",
+                suite.name(),
+                format!("NOT TESTED with other firewalls: {error:#}"),
+            ),
         }
         let host = plan.boot().unwrap();
         serve(host.network(), &[6379, 8081]);
@@ -84,7 +85,12 @@ impl Scene {
     fn is_held_after(&mut self, what: &str) {
         let from = Instant::now();
         while !self.held() {
-            assert!(from.elapsed() < Duration::from_secs(8), "{}: not put back after {what}:\n{}", self.name, self.journal());
+            assert!(
+                from.elapsed() < Duration::from_secs(8),
+                "{}: not put back after {what}:\n{}",
+                self.name,
+                self.journal()
+            );
         }
         self.longest = self.longest.max(from.elapsed());
         assert!(!self.reaches(PUBLIC_CLIENT, 6379), "{}: after {what}", self.name);
@@ -134,7 +140,8 @@ fn holds(suite: &Suite) {
 
     // Whoever takes the table away, or a piece of it.
     let flush = "flush ruleset\ntable inet filter {\nchain input {\ntype filter hook input priority 0;\n}\n}\n";
-    scene.shell(&format!("cat >/etc/nftables.conf <<'END'\n#!/usr/sbin/nft -f\n{flush}END\nsystemctl restart nftables"));
+    scene
+        .shell(&format!("cat >/etc/nftables.conf <<'END'\n#!/usr/sbin/nft -f\n{flush}END\nsystemctl restart nftables"));
     scene.is_held_after("systemctl restart nftables");
     assert!(scene.others().contains("table inet filter"), "{}: nftables' own rules", scene.name);
     for what in ["nft flush ruleset", "nft delete table inet hostward", "nft flush chain inet hostward tcp_6379"] {
@@ -162,18 +169,21 @@ fn holds(suite: &Suite) {
     assert!(!scene.held() && scene.reaches(PUBLIC_CLIENT, 6379), "{}: rolled back", scene.name);
     assert_eq!(scene.others(), before, "{}: rolled back", scene.name);
     assert!(scene.old.iter().all(lives), "{}: rolled back", scene.name);
-    let figures =
-        format!("put back within {} ms, {memory} kB, beside {}", scene.longest.as_millis(), met.join(", "));
+    let figures = format!("put back within {} ms, {memory} kB, beside {}", scene.longest.as_millis(), met.join(", "));
     results::tested("fix firewall hosts", scene.name, figures);
 }
 
 /// ufw, firewalld, and rules as Docker makes them with iptables.
 fn meets_others(scene: &mut Scene) -> Vec<&'static str> {
     let mut met = Vec::new();
-    scene.shell("iptables -t nat -A PREROUTING -m addrtype --dst-type LOCAL -p tcp --dport 8080 -j REDIRECT --to-ports 8081");
+    scene.shell(
+        "iptables -t nat -A PREROUTING -m addrtype --dst-type LOCAL -p tcp --dport 8080 -j REDIRECT --to-ports 8081",
+    );
     assert!(scene.reaches(PRIVATE_CLIENT, 8080) && !scene.reaches(PUBLIC_CLIENT, 8080), "{}: published", scene.name);
     assert!(scene.reaches(PUBLIC_CLIENT, 8081), "{}: what it is published to", scene.name);
-    scene.shell("iptables -t nat -D PREROUTING -m addrtype --dst-type LOCAL -p tcp --dport 8080 -j REDIRECT --to-ports 8081");
+    scene.shell(
+        "iptables -t nat -D PREROUTING -m addrtype --dst-type LOCAL -p tcp --dport 8080 -j REDIRECT --to-ports 8081",
+    );
     met.push("iptables");
     for command in ["ufw allow 22", "ufw allow 6379", "ufw --force enable", "ufw reload"] {
         scene.shell(command);
@@ -186,7 +196,10 @@ fn meets_others(scene: &mut Scene) -> Vec<&'static str> {
     scene.is_held_after("ufw disable");
     met.push("ufw");
     scene.shell("systemctl start firewalld");
-    for command in ["firewall-cmd --add-port=6379/tcp --add-port=22/tcp", "systemctl restart firewalld; firewall-cmd --add-port=6379/tcp"] {
+    for command in [
+        "firewall-cmd --add-port=6379/tcp --add-port=22/tcp",
+        "systemctl restart firewalld; firewall-cmd --add-port=6379/tcp",
+    ] {
         scene.shell(command);
         scene.is_held_after(command);
     }
