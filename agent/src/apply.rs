@@ -5,7 +5,7 @@ use std::time::Duration;
 use hostward_checks::effect::{NftTable, RemoteCall, UnitAction, Verb};
 use hostward_checks::guard::Confirm;
 
-use crate::transaction::{Manifest, Moment, Stage, Step, Transaction, UnitWas};
+use crate::transaction::{FileRecord, Manifest, Moment, Stage, Step, Transaction, UnitWas};
 use crate::tree::{Tree, refused};
 
 mod file;
@@ -289,11 +289,18 @@ fn put_back(tree: &Tree, transaction: &Transaction, left: &mut Vec<String>) -> O
             failed = Some(error);
         }
     };
-    let lock = passwords::lock(tree, transaction.manifest());
-    let locked = lock.is_ok();
-    if let Err(error) = &lock {
-        fail(anyhow::anyhow!("{error:#}"));
-    }
+    // Nothing is locked for a file that was never written: its disk may be what failed.
+    let written =
+        |file: &FileRecord| !matches!(standing(tree, file), Ok(there) if settled(file, &there) == Settled::Before);
+    let concerned = transaction.manifest().files().any(|(_, file)| passwords::concerns(&file.path) && written(file));
+    let lock = if concerned { passwords::lock(tree, transaction.manifest()) } else { Ok(None) };
+    let (locked, _held) = match lock {
+        Ok(held) => (true, held),
+        Err(error) => {
+            fail(error);
+            (false, None)
+        }
+    };
     for (index, file) in transaction.manifest().files().rev() {
         if !locked && passwords::concerns(&file.path) {
             continue;

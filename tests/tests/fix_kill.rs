@@ -363,3 +363,33 @@ fn what_counts_is_on_disk_before_what_follows() {
     assert!(syncs(*at, at + 2, "/etc"));
     results::tested("fix_kill", "order", format!("{} calls, {} files renamed", calls.len(), renames.len()));
 }
+
+#[test]
+fn old_kernels_and_filters_lack_system_calls() {
+    let new = new_picture();
+    let cases = [
+        ("openat2", "ENOSYS"),   // before 5.6
+        ("openat2", "EPERM"),    // a filter that does not know it
+        ("renameat2", "ENOSYS"), // before 3.15
+        ("renameat2", "EINVAL"), // a file system that cannot
+        ("statx", "ENOSYS"),     // before 4.11
+        ("flistxattr", "EOPNOTSUPP"),
+    ];
+    for (name, error) in cases {
+        let case = case();
+        let (trace, inject) = (format!("trace={name}"), format!("inject={name}:error={error}"));
+        let output = strace(&["-o", "/dev/null", "-e", &trace, "-e", &inject], &transact_on(&case.dir));
+        assert!(output.status.success(), "{name} {error}: {output:?}");
+        if name != "flistxattr" {
+            assert_eq!(transact::picture(&case.dir).unwrap(), new, "{name} {error}");
+        }
+        let back = [binary().unwrap().display().to_string(), "rollback".to_owned(), "--root".to_owned()];
+        let back = [&back[..], &[case.dir.display().to_string()]].concat();
+        let output = strace(&["-o", "/dev/null", "-e", &trace, "-e", &inject], &back);
+        assert!(output.status.success(), "{name} {error}: {output:?}");
+        if name != "flistxattr" {
+            assert_eq!(transact::picture(&case.dir).unwrap(), case.old, "{name} {error}");
+        }
+    }
+    results::tested("fix_kill", "old kernels", format!("{} ways without a system call", cases.len()));
+}

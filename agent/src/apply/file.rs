@@ -163,6 +163,10 @@ pub(super) fn backward(tree: &Tree, transaction: &Transaction, index: usize) -> 
 /// Takes away a temporary file or directory of ours.
 fn sweep(dir: &Dir, name: &OsStr) -> anyhow::Result<()> {
     let context = || format!("failed to remove {}", dir.path().join(name).display());
+    // Where nothing can be written nothing was left.
+    if dir.stat(name).with_context(context)?.is_none() {
+        return Ok(());
+    }
     match dir.unlink(name) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(Errno::ISDIR | Errno::PERM) => dir.remove(name).with_context(context),

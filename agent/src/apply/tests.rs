@@ -436,6 +436,19 @@ fn obstacles_are_told_while_planning() {
         eprintln!("skipped: this file system has no immutable files");
     }
     assert_eq!(found.len(), 1 + usize::from(can), "{found:?}");
+    // What a user may do is told of that user's files alone, so that the rest of a plan is not lost with them.
+    if home(dir.path()).is_none() {
+        return;
+    }
+    std::fs::hard_link(dir.path().join("etc/fine"), dir.path().join("home/eve/.ssh/second")).unwrap();
+    std::fs::create_dir(dir.path().join("home/eve/bobs")).unwrap();
+    std::os::unix::fs::chown(dir.path().join("home/eve/bobs"), Some(4712), None).unwrap();
+    let paths =
+        [KEYS, "/home/eve/.ssh/second", "/home/eve/bobs/x", "/home/eve/none/x", "/home/eve/.ssh/authorized_keys/x"];
+    let changes = paths.map(|path| FileChange { path: path.into(), before: State::Absent, after: State::Absent });
+    let found = obstacles(&root, &changes.iter().collect::<Vec<_>>());
+    let refused: Vec<&Path> = found.keys().map(PathBuf::as_path).collect();
+    assert_eq!(refused, ["/home/eve/.ssh/second", "/home/eve/bobs/x"].map(Path::new), "{found:?}");
 }
 
 #[test]

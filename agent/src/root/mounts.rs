@@ -45,9 +45,10 @@ impl ForeignMounts {
         Self(found)
     }
 
-    /// Whether something is mounted at this very path, as this process sees it.
+    /// Whether something is mounted at this very path, as this thread sees it.
     pub(super) fn is_point(path: &Path) -> bool {
-        let bytes = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+        let of = ["/proc/thread-self/mountinfo", "/proc/self/mountinfo"];
+        let bytes = of.iter().find_map(|path| std::fs::read(path).ok()).unwrap_or_default();
         bytes.split(|byte| *byte == b'\n').any(|line| {
             let point = line.split(|byte| *byte == b' ').nth(4);
             point.is_some_and(|point| OsString::from_vec(unescape(point)) == path)
