@@ -124,6 +124,9 @@ fn whoever_cannot_go_on_says_who_must() {
     assert_eq!(output.status.code(), Some(4), "it is not prepared: {output:?}");
 }
 
+/// Makes something of a root that cannot be written.
+type Fixing<'a> = &'a dyn Fn(&Path);
+
 /// Runs `work` where mounts are nobody else's.
 fn with_own_mounts(work: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
@@ -193,7 +196,7 @@ fn what_cannot_be_written_is_an_obstacle_and_is_left() {
         };
         let etc = |dir: &Path| dir.join("etc");
         let config = |dir: &Path| dir.join("etc/ssh/sshd_config");
-        let cases: [(&str, &dyn Fn(&Path), Obstacle); 3] = [
+        let cases: [(&str, Fixing<'_>, Obstacle); 3] = [
             ("read-only /etc", &|dir| bind(&etc(dir), &etc(dir), MsFlags::MS_RDONLY), Obstacle::ReadOnly),
             ("single file", &|dir| bind(&config(dir), &config(dir), MsFlags::empty()), Obstacle::MountPoint),
             (
