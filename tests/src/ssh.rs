@@ -2,10 +2,10 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -110,13 +110,41 @@ impl Client {
         Ok((file, line.trim().to_owned()))
     }
 
+    /// Logs in with a key and runs a command. `options` of the client count before its usual ones: `-o`, `ControlPath=…`.
+    ///
+    /// # Errors
+    /// The client cannot be run; a refused login is an exit status of 255.
+    pub fn run(&self, user: &str, source: &str, key: &Path, options: &[&str], script: &str) -> Result<Output> {
+        let mut command = self.command(options, user, source, &With::Key(key.to_owned()));
+        command.arg(&self.target).arg("--").arg(script);
+        self.network.run(move || with_input(&mut command, &[]))?.context("failed to run ssh")
+    }
+
+    /// Logs in with a key and stays: a shell that is told what to do line by line.
+    ///
+    /// # Errors
+    /// The client cannot be run.
+    pub fn open(&self, user: &str, source: &str, key: &Path, options: &[&str]) -> Result<Session> {
+        // Itself, so that it can be killed; it ends with the host at the latest.
+        let mut command = Command::new("ssh");
+        self.complete(&mut command, options, user, source, &With::Key(key.to_owned()));
+        command.arg(&self.target).arg("--").arg("exec sh");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = self.network.run(|| command.spawn())?.context("failed to run ssh")?;
+        let output = BufReader::new(child.stdout.take().context("no output")?);
+        let mut session = Session { child, output };
+        let (_, status) = session.run("true")?;
+        ensure!(status == 0, "the session runs nothing");
+        Ok(session)
+    }
+
     /// Logs in as `user` from the address `source` and finds out what that is good for.
     ///
     /// # Errors
     /// The client cannot be run; a refused login is an [`Outcome`].
     pub fn login(&self, user: &str, source: &str, with: &With) -> Result<Outcome> {
         let attempt = |arguments: &[&str], input: &[u8]| -> Result<Output> {
-            let mut command = self.command(user, source, with);
+            let mut command = self.command(&[], user, source, with);
             // The destination goes before `--` and the command.
             let options = arguments.iter().take_while(|word| **word != "--");
             command.args(options).arg(&self.target);
@@ -154,7 +182,7 @@ impl Client {
     pub fn reaches_the_bus(&self, user: &str, source: &str, with: &With) -> Result<bool> {
         let socket = self.directory.path().join("bus");
         let _ = fs::remove_file(&socket);
-        let mut command = self.command(user, source, with);
+        let mut command = self.command(&[], user, source, with);
         command.arg("-N").arg("-L").arg(format!("{}:/run/dbus/system_bus_socket", socket.display())).arg(&self.target);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut ssh = self.network.run(|| command.spawn())?.context("failed to run ssh")?;
@@ -176,24 +204,17 @@ impl Client {
     }
 
     /// `ssh` up to, without, the target, verbose, answering prompts by itself.
-    fn command(&self, user: &str, source: &str, with: &With) -> Command {
+    fn command(&self, first: &[&str], user: &str, source: &str, with: &With) -> Command {
         let mut command = Command::new("timeout");
-        command.args([
-            "-k",
-            "1",
-            "30",
-            "ssh",
-            "-v",
-            "-F",
-            "none",
-            "-T",
-            "-p",
-            &self.port.to_string(),
-            "-b",
-            source,
-            "-l",
-            user,
-        ]);
+        command.args(["-k", "1", "60", "ssh"]);
+        self.complete(&mut command, first, user, source, with);
+        command
+    }
+
+    /// Adds what follows `ssh`, up to the target.
+    fn complete(&self, command: &mut Command, first: &[&str], user: &str, source: &str, with: &With) {
+        command.args(first);
+        command.args(["-v", "-F", "none", "-T", "-p", &self.port.to_string(), "-b", source, "-l", user]);
         for option in [
             "StrictHostKeyChecking=no",
             "UserKnownHostsFile=/dev/null",
@@ -226,7 +247,62 @@ impl Client {
         command.env("SSH_ASKPASS", self.directory.path().join("answer")).env("SSH_ASKPASS_REQUIRE", "force");
         command.env("HOSTWARD_TEST_PASSWORD", password.map_or("", String::as_str));
         command.env("LC_ALL", "C").env_remove("SSH_AUTH_SOCK");
-        command
+    }
+}
+
+/// A login that stays until it is dropped.
+#[derive(Debug)]
+pub struct Session {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Session {
+    /// Runs a script in its shell: what it prints, and its exit status.
+    ///
+    /// # Errors
+    /// The session has ended.
+    pub fn run(&mut self, script: &str) -> Result<(String, i32)> {
+        let input = self.child.stdin.as_mut().context("no input")?;
+        // Arithmetic, so that an echo of the input is not taken for the end.
+        writeln!(input, "( {script} ) </dev/null 2>&1; echo \"hostward-$((6*7)) $?\"")?;
+        input.flush()?;
+        let mut said = String::new();
+        loop {
+            let mut line = String::new();
+            ensure!(self.output.read_line(&mut line)? > 0, "the session has ended; it said {said}");
+            match line.split_once("hostward-42 ") {
+                Some((before, status)) => return Ok((said + before, status.trim().parse()?)),
+                None => said.push_str(&line),
+            }
+        }
+    }
+
+    /// Starts a script in its shell and does not wait for it.
+    ///
+    /// # Errors
+    /// The session has ended.
+    pub fn start(&mut self, script: &str) -> Result<()> {
+        let input = self.child.stdin.as_mut().context("no input")?;
+        writeln!(input, "{script}")?;
+        Ok(input.flush()?)
+    }
+
+    /// Cuts the connection: the client is killed as by a dying laptop.
+    ///
+    /// # Errors
+    /// It is gone already.
+    pub fn cut(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

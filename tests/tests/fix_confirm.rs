@@ -1,0 +1,454 @@
+//! Confirm or revert, on booted hosts: what nobody confirms is undone, whatever is killed meanwhile; what a new login confirms stays.
+
+#![cfg(test)]
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hostward::transaction::{Asked, Found, New, Stage, Store};
+use hostward_checks::effect::{Effect, FileChange, Owner, State, UnitAction, Verb};
+use hostward_checks::guard::Confirm;
+use hostward_checks::plan::{Plan, Planned};
+use hostward_tests::host::{Down, Host, INSTANCE, PUBLIC_CLIENT};
+use hostward_tests::results;
+use hostward_tests::ssh::Client;
+use hostward_tests::suite::Suite;
+use hostward_tests::tier::Tier;
+
+const TEST: &str = "fix-confirm";
+const FILE: &str = "/etc/ssh/sshd_config";
+
+/// A host with one administrator, who holds a key.
+struct Place {
+    host: Host,
+    client: Client,
+    key: PathBuf,
+    /// Where shared connections have their sockets: a short path.
+    control: tempfile::TempDir,
+    /// The transaction that was confirmed.
+    confirmed: Option<String>,
+}
+
+impl Place {
+    fn of(suite: &Suite) -> Self {
+        let host = Host::of(suite).bind(&hostward_tests::binary().unwrap(), "/usr/local/bin/hostward").boot().unwrap();
+        let client = Client::of(&host).unwrap();
+        let (key, line) = client.key("admin", "ed25519", None).unwrap();
+        host.shell(&format!(
+            "useradd -m -s /bin/sh plain; useradd -m -s /bin/sh admin; usermod -p '*' plain; usermod -p '*' admin
+             echo 'admin ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/admin; chmod 440 /etc/sudoers.d/admin
+             for home in /root /home/plain /home/admin; do
+               install -d -m 700 $home/.ssh; echo '{line}' >$home/.ssh/authorized_keys
+               chown -R --reference=$home $home/.ssh; chmod 600 $home/.ssh/authorized_keys
+             done
+             sed -i '1i MaxStartups 100:30:200\\nUseDNS no\\nLoginGraceTime 30' {FILE}
+             ! /usr/sbin/sshd -T 2>/dev/null | grep -qi persourcepenalties || sed -i '1i PerSourcePenalties no' {FILE}
+             systemctl reload-or-restart ssh.service"
+        ))
+        .unwrap();
+        let control = tempfile::tempdir().unwrap();
+        let place = Self { host, client, key, control, confirmed: None };
+        place.await_banner(|banner| banner.starts_with("SSH-2.0-"));
+        place
+    }
+
+    /// Whether systemd listens in sshd's place.
+    fn activated(&self) -> bool {
+        self.host.shell("systemctl is-active -q ssh.socket && echo yes || :").unwrap() == "yes\n"
+    }
+
+    /// The host's root directory, as this machine sees it.
+    fn root(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root", self.host.leader()))
+    }
+
+    fn config(&self) -> Vec<u8> {
+        std::fs::read(self.root().join(FILE.trim_start_matches('/'))).unwrap()
+    }
+
+    /// What a client is greeted with, which ends with the VersionAddendum that the running sshd has read.
+    fn banner(&self) -> Option<String> {
+        self.host
+            .vpc()
+            .run(|| {
+                let address = format!("{INSTANCE}:22").parse().unwrap();
+                let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
+                stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+                let mut said = Vec::new();
+                let mut byte = [0];
+                while said.last() != Some(&b'\n') && stream.read(&mut byte).ok()? > 0 {
+                    said.push(byte[0]);
+                }
+                Some(String::from_utf8_lossy(&said).trim().to_owned())
+            })
+            .unwrap()
+    }
+
+    fn await_banner(&self, fits: impl Fn(&str) -> bool) -> String {
+        let from = Instant::now();
+        loop {
+            let banner = self.banner();
+            match banner {
+                Some(banner) if fits(&banner) => return banner,
+                other if from.elapsed() > Duration::from_secs(15) => panic!("{other:?} on {}", self.host.name()),
+                _ => std::thread::sleep(Duration::from_millis(100)),
+            }
+        }
+    }
+
+    /// Puts lines on top of sshd_config, as a fix would: what happens to them is seen in the banner.
+    fn begin(&self, lines: &str, confirm: Confirm, within: u64) -> String {
+        let before = self.config();
+        let after = [lines.as_bytes(), before.as_slice()].concat();
+        let owner = Owner::root(0o644);
+        let file = |content: Vec<u8>| State::File { content: Some(Arc::from(content)), owner };
+        let effects = [
+            Effect::File(FileChange { path: PathBuf::from(FILE), before: file(before), after: file(after) }),
+            Effect::Unit(UnitAction { unit: "ssh.service".to_owned(), verb: Verb::Reload }),
+        ];
+        let planned = |effect| Planned { effect, reasons: Vec::new(), guards: Vec::new() };
+        let plan = Plan { effects: effects.into_iter().map(planned).collect(), unfixable: Vec::new() };
+        let new = New {
+            plan: &plan,
+            asked: Asked::default(),
+            command: vec!["hostward".to_owned(), "fix".to_owned()],
+            confirm,
+            confirm_within: Duration::from_secs(within),
+            found: Found::default(),
+            keepers: vec!["root".to_owned()],
+        };
+        Store::open(&self.root()).unwrap().begin(&new).unwrap().id().to_owned()
+    }
+
+    /// Carries a transaction out as `fix` has it done: in a unit of its own.
+    fn apply(&self, id: &str) -> Output {
+        self.applying(id).wait_with_output().unwrap()
+    }
+
+    fn applying(&self, id: &str) -> Child {
+        let mut command = self.host.command("systemd-run");
+        command.args(["--quiet", "--pipe", "--wait", "--collect", &format!("--unit=hostward-fix-{id}")]);
+        command.args(["-p", "ExecStopPost=/usr/local/bin/hostward recover", "/usr/local/bin/hostward", "apply", id]);
+        started(&mut command)
+    }
+
+    fn stage(&self, id: &str) -> Stage {
+        Store::open(&self.root()).unwrap().get(id).unwrap().stage().clone()
+    }
+
+    fn await_stage(&self, id: &str, fits: impl Fn(&Stage) -> bool) -> Stage {
+        let from = Instant::now();
+        loop {
+            let stage = self.stage(id);
+            if fits(&stage) {
+                return stage;
+            }
+            assert!(from.elapsed() < Duration::from_secs(60), "{}: {stage:?}", self.host.name());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Nothing is left of what was to undo a fix.
+    fn no_trace(&self) {
+        let left = self
+            .host
+            .shell(
+                "ls -d /etc/systemd/system/hostward* /etc/systemd/system/*/hostward* /run/hostward-armed 2>/dev/null || :
+                 systemctl list-units --all --no-legend 'hostward*'",
+            )
+            .unwrap();
+        assert_eq!(left, "", "{}", self.host.name());
+    }
+
+    fn said(output: &Output) -> String {
+        format!("{:?} {}{}", output.status.code(), text(&output.stdout), text(&output.stderr))
+    }
+}
+
+fn started(command: &mut Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// How long after its deadline a transaction was undone, in milliseconds.
+fn lateness(place: &Place, id: &str, deadline: &Stage) -> i64 {
+    let Stage::Waiting { deadline } = deadline else { panic!("{deadline:?}") };
+    let store = Store::open(&place.root()).unwrap();
+    let transaction = store.get(id).unwrap();
+    let undone = transaction.stages().iter().find(|record| matches!(record.stage, Stage::Undone { .. })).unwrap();
+    i64::try_from(undone.since.boottime_ms).unwrap() - i64::try_from(deadline.boottime_ms).unwrap()
+}
+
+fn is_undone(stage: &Stage) -> bool {
+    matches!(stage, Stage::Undone { .. })
+}
+
+fn is_waiting(stage: &Stage) -> bool {
+    matches!(stage, Stage::Waiting { .. })
+}
+
+/// What nobody confirms is undone within a second of its deadline, with no process of ours alive, and beside a scan.
+fn unconfirmed(place: &mut Place) -> String {
+    let (before, banner) = (place.config(), place.banner().unwrap());
+    let id = place.begin("VersionAddendum one\n", Confirm::Login, 5);
+    let applied = place.apply(&id);
+    assert!(applied.status.success(), "{}", Place::said(&applied));
+    let waiting = place.stage(&id);
+    place.await_banner(|banner| banner.ends_with("one"));
+    place.host.shell("pgrep -x hostward && exit 1 || :").unwrap();
+    // A scan that tries passwords holds its share of the lock for long.
+    let mut scan = place.host.command("flock").args(["-s", "/run/hostward.lock", "sleep", "20"]).spawn().unwrap();
+    place.await_stage(&id, is_undone);
+    let late = lateness(place, &id, &waiting);
+    assert!((0..1000).contains(&late), "{late} ms after the deadline");
+    assert_eq!(place.config(), before);
+    place.await_banner(|now| now == banner);
+    scan.kill().unwrap();
+    scan.wait().unwrap();
+    place.no_trace();
+    format!("undone {late} ms after the deadline")
+}
+
+/// The process that applies is killed at once when it has begun: what it did is undone without waiting for the deadline, or, with
+/// every helper of systemd's gone too, at the deadline.
+fn killed(place: &mut Place) -> String {
+    let (before, banner) = (place.config(), place.banner().unwrap());
+    let mut points = Vec::new();
+    for word in ["applying", "verifying"] {
+        let id = place.begin("VersionAddendum two\n", Confirm::Login, 120);
+        let applied = place.applying(&id);
+        place.await_stage(&id, |stage| stage.word() == word || stage.is_final() || is_waiting(stage));
+        place.host.shell(&format!("systemctl kill -s KILL hostward-fix-{id}.service || :")).unwrap();
+        applied.wait_with_output().unwrap();
+        if is_waiting(&place.stage(&id)) {
+            // Too late to be killed while it applied: it is taken back by hand.
+            place.host.shell(&format!("hostward rollback {id}")).unwrap();
+        } else {
+            points.push(word);
+        }
+        place.await_stage(&id, is_undone);
+        assert_eq!(place.config(), before, "killed when {word}");
+        place.await_banner(|now| now == banner);
+        place.no_trace();
+    }
+    // Killed and left alone by everybody but the timer.
+    let id = place.begin("VersionAddendum three\n", Confirm::Login, 6);
+    let applied = started(place.host.command("hostward").args(["apply", &id]));
+    place.await_stage(&id, |stage| stage.word() == "verifying" || is_waiting(stage));
+    place.host.shell("pkill -KILL -x hostward || :").unwrap();
+    applied.wait_with_output().unwrap();
+    place.await_stage(&id, is_undone);
+    assert_eq!(place.config(), before);
+    place.await_banner(|now| now == banner);
+    place.no_trace();
+    format!("undone when killed while {}, and by the timer alone", points.join(", "))
+}
+
+/// Sessions that were open before the fix, or share such a connection, or come from the host itself, do not confirm; a new one does.
+fn confirmed(place: &mut Place) -> String {
+    let id_of = |output: &Output| Place::said(output);
+    let path = format!("ControlPath={}", place.control.path().join("c").display());
+    let mut old =
+        place.client.open("root", PUBLIC_CLIENT, &place.key, &["-o", "ControlMaster=yes", "-o", &path]).unwrap();
+    let id = place.begin("VersionAddendum four\n", Confirm::Login, 60);
+    let applied = place.apply(&id);
+    assert!(applied.status.success(), "{}", id_of(&applied));
+    let confirm = format!("hostward confirm {id}");
+
+    let (said, status) = old.run(&confirm).unwrap();
+    assert!(status == 3 && said.contains("before the fix took effect"), "{status} {said}");
+    let shared = place.client.run("root", PUBLIC_CLIENT, &place.key, &["-o", &path], &confirm).unwrap();
+    assert!(shared.status.code() == Some(3), "{}", id_of(&shared));
+    let (said, status) = old.run(&format!("setsid -w {confirm}")).unwrap();
+    assert!(status == 3, "{status} {said}");
+    let console = place.host.command("hostward").args(["confirm", &id]).output().unwrap();
+    assert!(
+        console.status.code() == Some(3) && text(&console.stderr).contains("no ssh session"),
+        "{}",
+        id_of(&console)
+    );
+    let inside = Client::at(place.host.network(), "127.0.0.1", 22).unwrap();
+    let own = inside.run("root", "127.0.0.1", &place.key, &[], &confirm).unwrap();
+    assert!(own.status.code() == Some(3) && text(&own.stderr).contains("the host itself"), "{}", id_of(&own));
+    let forged = place.client.run("plain", PUBLIC_CLIENT, &place.key, &[], &confirm).unwrap();
+    assert!(forged.status.code() == Some(3), "{}", id_of(&forged));
+    assert!(is_waiting(&place.stage(&id)));
+
+    let new = place.client.run("admin", PUBLIC_CLIENT, &place.key, &[], &format!("sudo -n {confirm}")).unwrap();
+    assert!(new.status.success(), "{}", id_of(&new));
+    assert_eq!(place.stage(&id), Stage::Confirmed);
+    place.no_trace();
+    place.await_banner(|banner| banner.ends_with("four"));
+    drop(old);
+    place.confirmed = Some(id);
+    "refused: open, shared, own, console, no administrator; a new login through sudo is taken".to_owned()
+}
+
+/// It stays over a reboot, and is rolled back later; not where somebody has edited since.
+fn later(place: &mut Place) -> String {
+    let id = place.confirmed.take().unwrap();
+    place.host.reboot(Down::Orderly).unwrap();
+    place.await_banner(|banner| banner.ends_with("four"));
+    let ours = place.config();
+    let edited = [ours.as_slice(), b"# edited\n"].concat();
+    std::fs::write(place.root().join(FILE.trim_start_matches('/')), &edited).unwrap();
+    let refused = place.host.command("hostward").args(["rollback", &id]).output().unwrap();
+    assert!(refused.status.code() == Some(3) && text(&refused.stderr).contains(FILE), "{}", Place::said(&refused));
+    assert!(place.config() == edited && place.stage(&id) == Stage::Confirmed);
+    std::fs::write(place.root().join(FILE.trim_start_matches('/')), &ours).unwrap();
+    let rolled = place.host.command("hostward").args(["rollback", &id]).output().unwrap();
+    assert!(rolled.status.success(), "{}", Place::said(&rolled));
+    place.await_banner(|banner| !banner.ends_with("four"));
+    assert!(!text(&place.config()).contains("VersionAddendum"));
+    "stays over a reboot, rolled back in the next boot, refused where edited".to_owned()
+}
+
+/// After a reboot in between the old configuration is there before any sshd starts, whether power was cut or not.
+fn rebooted(place: &mut Place) -> String {
+    let (before, banner) = (place.config(), place.banner().unwrap());
+    for down in [Down::PowerCut, Down::Orderly] {
+        let id = place.begin("VersionAddendum five\n", Confirm::Login, 600);
+        let applied = place.apply(&id);
+        assert!(applied.status.success(), "{}", Place::said(&applied));
+        place.await_banner(|banner| banner.ends_with("five"));
+        place.host.reboot(down).unwrap();
+        assert_eq!(place.banner().as_deref(), Some(banner.as_str()), "the first sshd of this boot, {down:?}");
+        let Stage::Undone { why } = place.stage(&id) else { panic!("{:?}", place.stage(&id)) };
+        assert!(why.contains("started again"), "{why}");
+        assert_eq!(place.config(), before);
+        let order = place
+            .host
+            .shell(
+                "systemctl show hostward-recover.service -p InactiveEnterTimestampMonotonic | cut -d= -f2
+                 systemctl show ssh.service ssh.socket -p InactiveExitTimestampMonotonic | cut -d= -f2 | grep -v '^0*$' | sort -n | head -n 1",
+            )
+            .unwrap();
+        let times: Vec<u64> = order.lines().filter_map(|line| line.parse().ok()).collect();
+        assert!(times.len() == 2 && times[0] > 0 && times[0] <= times[1], "recover ended at {times:?}, sshd began");
+        place.no_trace();
+    }
+    "undone before sshd starts, after a power cut and an orderly reboot".to_owned()
+}
+
+/// What would take sshd down is refused or taken back, and sshd lives.
+fn broken(place: &mut Place) -> String {
+    let (before, banner) = (place.config(), place.banner().unwrap());
+    let path = place.root().join(FILE.trim_start_matches('/'));
+    let undone = |place: &Place, lines: &str, why: &str| {
+        let now = place.config();
+        let id = place.begin(lines, Confirm::Login, 60);
+        let applied = place.apply(&id);
+        assert!(applied.status.code() == Some(3), "{lines}: {}", Place::said(&applied));
+        let Stage::Undone { why: said } = place.stage(&id) else { panic!("{lines}: {:?}", place.stage(&id)) };
+        assert!(said.contains(why), "{said}");
+        assert_eq!(place.config(), now, "{lines}");
+        place.await_banner(|now| now == banner);
+        place.no_trace();
+    };
+    // sshd -t takes it, and a reload would be the end of sshd. Where systemd listens, sshd does not.
+    if !place.activated() {
+        undone(place, "ListenAddress 198.51.100.77\n", "198.51.100.77:22");
+    }
+    undone(place, "NoSuchKeyword yes\n", "refuses");
+    // Somebody else's edit that nobody has reloaded yet.
+    std::fs::write(&path, [before.as_slice(), b"Ciphers nothing-of-the-kind\n"].concat()).unwrap();
+    undone(place, "VersionAddendum six\n", "refuses");
+    std::fs::write(&path, &before).unwrap();
+    // An sshd that tests well, and does not come back from its reload.
+    place
+        .host
+        .shell(
+            r#"install -D /usr/sbin/sshd /usr/lib/real/sshd
+            cat >/usr/sbin/sshd.new <<'SH'
+#!/bin/bash
+case " $* " in *" -t "*|*" -T "*) exec -a /usr/sbin/sshd /usr/lib/real/sshd "$@";; esac
+grep -q "VersionAddendum seven" /etc/ssh/sshd_config && exit 255
+exec -a /usr/sbin/sshd /usr/lib/real/sshd "$@"
+SH
+            chmod 755 /usr/sbin/sshd.new; mv /usr/sbin/sshd.new /usr/sbin/sshd; systemctl restart ssh.service"#,
+        )
+        .unwrap();
+    place.await_banner(|now| now == banner);
+    undone(place, "VersionAddendum seven\n", "sshd");
+    "refused: an address that is not here, a bad line, a bad edit of others; an sshd that dies in its reload is started again"
+        .to_owned()
+}
+
+/// Looking again confirms, and undoes where something is off.
+fn probed(place: &mut Place) -> String {
+    let id = place.begin("VersionAddendum eight\n", Confirm::Probe, 12);
+    let applied = place.apply(&id);
+    assert!(applied.status.success(), "{}", Place::said(&applied));
+    assert_eq!(place.stage(&id), Stage::Confirmed);
+    place.no_trace();
+    let before = place.config();
+    let id = place.begin("VersionAddendum nine\n", Confirm::Probe, 40);
+    let applied = place.applying(&id);
+    place.await_stage(&id, is_waiting);
+    place.host.shell("systemctl stop ssh.socket ssh.service 2>/dev/null || systemctl stop ssh.service").unwrap();
+    let applied = applied.wait_with_output().unwrap();
+    assert_eq!(applied.status.code(), Some(3), "{}", Place::said(&applied));
+    assert!(is_undone(&place.stage(&id)));
+    assert_eq!(place.config(), before);
+    place.host.shell("! systemctl is-enabled -q ssh.socket || systemctl start ssh.socket").unwrap();
+    place.await_banner(|banner| banner.ends_with("eight"));
+    place.no_trace();
+    "confirmed by looking again; undone, and sshd started, when it had gone".to_owned()
+}
+
+type Scenario = (&'static str, fn(&mut Place) -> String);
+
+const SCENARIOS: [Scenario; 7] = [
+    ("unconfirmed", unconfirmed),
+    ("killed", killed),
+    ("confirmed", confirmed),
+    ("later", later),
+    ("rebooted", rebooted),
+    ("probed", probed),
+    ("broken", broken),
+];
+
+#[test]
+fn confirm_or_revert() {
+    let names: &[&str] = Tier::current().pick(
+        &["bookworm", "bionic", "noble"],
+        &["bullseye", "bookworm", "trixie", "sid", "bionic", "focal", "jammy", "noble", "resolute"],
+    );
+    let only = std::env::var("HOSTWARD_SCENARIO").ok();
+    let mut failed = Vec::new();
+    for some in names.chunks(3) {
+        std::thread::scope(|scope| {
+            let only = only.as_deref();
+            let start = |name: &&'static str| {
+                let name = *name;
+                (name, scope.spawn(move || on_host(name, only)))
+            };
+            let threads: Vec<_> = some.iter().map(start).collect();
+            failed.extend(threads.into_iter().filter_map(|(name, thread)| thread.join().err().map(|_| name)));
+        });
+    }
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+fn on_host(name: &'static str, only: Option<&str>) {
+    let Ok(suite) = Suite::find(name) else {
+        results::skipped(TEST, name, "NOT TESTED: there is no root file system of it");
+        return;
+    };
+    let mut place = Place::of(&suite);
+    for (scenario, run) in SCENARIOS {
+        if only.is_none_or(|only| only.split(',').any(|one| one == scenario)) {
+            let begun = Instant::now();
+            let figures = run(&mut place);
+            let seconds = begun.elapsed().as_secs();
+            results::tested(TEST, &format!("{name} {scenario}"), format!("{figures} ({seconds} s)"));
+        }
+    }
+}
