@@ -152,13 +152,13 @@ impl Place {
         }
     }
 
-    /// Nothing is left of what was to undo a fix.
+    /// Nothing is left of what was to undo a fix; that a unit ran in this boot systemd remembers.
     fn no_trace(&self) {
         let left = self
             .host
             .shell(
                 "ls -d /etc/systemd/system/hostward* /etc/systemd/system/*/hostward* /run/hostward-armed 2>/dev/null || :
-                 systemctl list-units --all --no-legend 'hostward*'",
+                 systemctl list-units --all --no-legend 'hostward*' | grep -v hostward-recover || :",
             )
             .unwrap();
         assert_eq!(left, "", "{}", self.host.name());
@@ -306,7 +306,7 @@ fn later(place: &mut Place) -> String {
     let rolled = place.host.command("hostward").args(["rollback", &id]).output().unwrap();
     assert!(rolled.status.success(), "{}", Place::said(&rolled));
     place.await_banner(|banner| !banner.ends_with("four"));
-    assert!(!text(&place.config()).contains("VersionAddendum"));
+    assert!(!text(&place.config()).contains("VersionAddendum four"));
     "stays over a reboot, rolled back in the next boot, refused where edited".to_owned()
 }
 
