@@ -376,7 +376,7 @@ SH
         )
         .unwrap();
     place.await_banner(|now| now == banner);
-    undone(place, "VersionAddendum seven\n", "sshd");
+    undone(place, "VersionAddendum seven\n", "ssh.service");
     "refused: an address that is not here, a bad line, a bad edit of others; an sshd that dies in its reload is started again"
         .to_owned()
 }

@@ -24,7 +24,8 @@ pub struct Args {
 
 /// Applies.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let store = Store::alone(root(args.root.as_deref()))?;
+    // Whoever wrote it down had the host alone. A scan that has begun since reads what it reads.
+    let store = Store::at_once(root(args.root.as_deref()))?;
     let mut transaction = store.get(&args.id)?;
     let outcome = crate::apply::run(store.tree(), &mut transaction, services(&store).as_mut())?;
     told(transaction.id(), &outcome)?;

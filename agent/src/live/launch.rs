@@ -11,6 +11,8 @@ use crate::transaction::{Record, Stage, Transaction};
 
 /// How often to look how far it has come.
 const PERIOD: Duration = Duration::from_millis(100);
+/// How often to ask systemd whether the unit is there.
+const ASKING: Duration = Duration::from_secs(1);
 /// How long a unit may be gone before its transaction has ended: what it leaves behind is then undone.
 const GONE: Duration = Duration::from_secs(5);
 /// How long to follow at most.
@@ -40,7 +42,8 @@ pub fn run(transaction: &mut Transaction, mut told: impl FnMut(&Record)) -> anyh
     let id = transaction.id().to_owned();
     let unit = format!("hostward-fix-{id}");
     start(&unit, &id)?;
-    let (from, mut gone_since, mut seen) = (Instant::now(), None, 0);
+    let (from, mut asked) = (Instant::now(), Instant::now());
+    let (mut gone_since, mut seen): (Option<Instant>, usize) = (None, 0);
     loop {
         transaction.refresh()?;
         for record in transaction.stages().get(seen..).unwrap_or_default() {
@@ -51,11 +54,14 @@ pub fn run(transaction: &mut Transaction, mut told: impl FnMut(&Record)) -> anyh
         if stage.is_final() || matches!(stage, Stage::Waiting { .. }) {
             return Ok(stage.clone());
         }
-        // A systemd that is too busy to answer has not lost the unit.
-        let runs =
-            manager::unit(&format!("{unit}.service")).map_or(true, |unit| unit.runs() || unit.active == "deactivating");
-        gone_since = if runs { None } else { gone_since.or_else(|| Some(Instant::now())) };
-        if gone_since.is_some_and(|since: Instant| since.elapsed() > GONE) || from.elapsed() > LONGEST {
+        if asked.elapsed() > ASKING {
+            asked = Instant::now();
+            // A systemd that is too busy to answer has not lost the unit.
+            let now = manager::unit(&format!("{unit}.service"));
+            let runs = now.map_or(true, |unit| unit.runs() || unit.active == "deactivating");
+            gone_since = if runs { None } else { gone_since.or_else(|| Some(Instant::now())) };
+        }
+        if gone_since.is_some_and(|since| since.elapsed() > GONE) || from.elapsed() > LONGEST {
             let message = format!(
                 "{unit}.service ended before the fix did: `hostward recover` undoes it, `journalctl -u {unit}` says why"
             );

@@ -18,7 +18,7 @@ use super::validate::{concerns, look};
 use crate::apply::{Settled, settled};
 use crate::observe::cross_check::cross_checks;
 use crate::survey::Survey;
-use crate::transaction::Manifest;
+use crate::transaction::{Manifest, Store};
 use crate::tree::{Tree, look as look_at};
 
 /// As many connections sshd is asked about: enough for every account of an ordinary host.
@@ -58,11 +58,15 @@ fn files(manifest: &Manifest) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Every unit does what it was told.
+/// Every unit does what it was told, and what ran before a reload runs.
 fn units(manifest: &Manifest) -> anyhow::Result<()> {
+    let store = Store::open(Path::new("/"))?;
+    let transaction = store.get(&manifest.id)?;
     for action in manifest.units() {
         let runs = manager::unit(&action.unit)?.runs();
+        let ran = transaction.unit_was(&action.unit)?.is_some_and(|was| was.active);
         match action.verb {
+            Verb::Reload if ran && !runs => bail!("{} does not run any more", action.unit),
             Verb::StopAndDisable if runs => bail!("{} runs again after it was stopped", action.unit),
             Verb::EnableAndStart if !runs => bail!("{} does not run after it was started", action.unit),
             Verb::Reload | Verb::StopAndDisable | Verb::EnableAndStart => {}
