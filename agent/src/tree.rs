@@ -44,6 +44,14 @@ pub fn refused(message: impl Into<String>) -> anyhow::Error {
     Ends::with(ExitCode::Refused, message)
 }
 
+/// An error before anything was written: what is gone by now makes the plan stale, which is no fault of ours.
+pub fn stale(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<Errno>() {
+        Some(&(Errno::NOENT | Errno::ACCESS)) => refused(format!("{error:#}: it has changed, run fix again")),
+        _ => error,
+    }
+}
+
 impl Tree {
     /// Opens a root directory: `/` for the live host.
     ///

@@ -82,8 +82,8 @@ pub(super) fn check(tree: &Tree, transaction: &Transaction, index: usize) -> any
     if file.path.parent().is_some_and(made) {
         return Ok(());
     }
-    let (dir, name) = tree.parent(&file.path)?;
-    let node = look(&dir, name)?;
+    let (dir, name) = tree.parent(&file.path).map_err(crate::tree::stale)?;
+    let node = look(&dir, name).map_err(crate::tree::stale)?;
     file.before.check(&file.path, &node.standing, dir.user().is_some())
 }
 

@@ -23,8 +23,8 @@ pub(super) fn record(tree: &Tree, change: &FileChange, all: &[&FileChange]) -> a
     if bare.before == Side::Absent && change.path.parent().is_some_and(made) {
         return Ok(bare);
     }
-    let (dir, name) = tree.parent(&change.path)?;
-    let node = look(&dir, name)?;
+    let (dir, name) = tree.parent(&change.path).map_err(crate::tree::stale)?;
+    let node = look(&dir, name).map_err(crate::tree::stale)?;
     bare.before.check(&change.path, &node.standing, dir.user().is_some())?;
     // Only new content takes a new file, and a new file needs the attributes of the old one.
     let moved = bare.before.content().is_some();

@@ -41,7 +41,7 @@ pub(super) fn enough(tree: &Tree, store: &Dir, files: &[&FileChange]) -> anyhow:
             match tree.dir(path) {
                 Ok(dir) => break (dir, path.to_path_buf()),
                 Err(_) if files.iter().any(|other| other.path == path) => above = path.parent(),
-                Err(error) => return Err(error),
+                Err(error) => return Err(crate::tree::stale(error)),
             }
         };
         // Undoing it takes as much again.

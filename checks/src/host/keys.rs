@@ -15,7 +15,7 @@ use crate::host::accounts::{Accounts, User};
 use crate::parse::Defect;
 use crate::parse::authorized_keys::{self, KeyLine};
 use crate::parse::passwd::Name;
-use crate::snapshot::{Miss, Reader};
+use crate::snapshot::{Kind, Miss, Reader, Walk};
 use crate::weak_key::Blocklist;
 
 pub use lookup::{expand, readable_by};
@@ -44,7 +44,7 @@ pub struct AccountKeys {
     pub user: Name,
     /// Its uid.
     pub uid: u32,
-    /// Where its home really stands, where that is known.
+    /// Where its home really stands, where that is known and root alone decides it: no link on the way is somebody else's.
     pub home: Option<PathBuf>,
     /// The files, in the order in which they are configured. Files that do not exist are there too.
     pub files: Vec<KeyFile>,
@@ -152,7 +152,10 @@ impl AccountKeys {
         let peopled = user.is_root() || accounts.is_human(user);
         let used = files.iter().any(|file| file.holds && !matches!(file.content, Fact::Absent));
         let directories = if peopled || used { strict_modes::directories(reader, user, modes) } else { Vec::new() };
-        let home = reader.canonical(&user.entry.home).ok();
+        // A link of the account's own could make any directory its home.
+        let walk = reader.walk(&user.entry.home, true).ok();
+        let roots = |walk: &Walk<'_>| walk.steps.iter().all(|step| step.meta.kind != Kind::Link || step.meta.uid == 0);
+        let home = walk.filter(roots).map(|walk| walk.canonical);
         Self { user: user.name().clone(), uid: user.entry.uid, home, files, directories }
     }
 

@@ -28,6 +28,14 @@ static READER_LOST: Message = Message {
     },
 };
 
+static NOT_ITS_OWN: Message = Message {
+    id: "not-its-own",
+    text: Text {
+        en: "{path} lies in no place that root has given to uid {uid}: have it looked at by hand, for to give it away is for good",
+        zh: "{path} 不在 root 分配给 uid {uid} 的位置：请人工检查，更改属主后难以收回",
+    },
+};
+
 /// A file of ours, root's.
 pub(super) fn write(work: &mut Work<'_, '_>, file: &Path, content: &str, mode: u32) -> Result<(), Refused> {
     work.draft.write(file, content.as_bytes(), Owner::root(mode)).map_err(|obstacle| (file.to_path_buf(), obstacle))
@@ -95,6 +103,15 @@ pub(super) fn chown(
     uid: u32,
     gid: u32,
 ) -> Result<(), Refused> {
+    if uid != 0 {
+        let refused = |obstacle| (file.to_path_buf(), obstacle);
+        let place = work.draft.place(file).map_err(refused)?;
+        let mut accounts = input.host.keys.accounts.iter().filter(|account| account.uid == uid);
+        if !accounts.any(|account| account.home.as_ref().is_some_and(|home| place.starts_with(home))) {
+            let said = Said::new(&NOT_ITS_OWN).with("path", path_text(file)).with("uid", uid.to_string());
+            return Err(refused(Obstacle::Refused(said)));
+        }
+    }
     change(work, input, file, |owner| (owner.uid, owner.gid) = (uid, gid))
 }
 

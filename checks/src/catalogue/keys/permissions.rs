@@ -206,6 +206,22 @@ mod tests {
     }
 
     #[test]
+    fn nobody_makes_the_home_of_another_his_own_by_a_link() {
+        let al = case().file("/home/al/.ssh/x", "").owned("/home/al", 1000, 1000, 0o755).owned(
+            "/home/al/.ssh",
+            1000,
+            1000,
+            0o775,
+        );
+        let bobs = al.home("/home/bob/h").link("/home/bob/h", "../al");
+        assert_eq!(bobs.findings(&CHECK), ["high owner", "high owner"]);
+        assert!(bobs.planned(&CHECK).files().all(|change| !change.path.starts_with("/home/al")));
+        // A link of root's is his word.
+        let roots = al.home("/home/bob/h").link("/home/bob/h", "../al").owned("/home/bob/h", 0, 0, 0o777);
+        assert!(roots.planned(&CHECK).files().any(|change| change.path.starts_with("/home/al")));
+    }
+
+    #[test]
     fn a_home_that_others_write_is_told_without_keys() {
         assert_eq!(Case::new().owned("/home/bob", 1001, 1001, 0o777).findings(&CHECK), ["high others-write"]);
     }

@@ -39,6 +39,7 @@ pub(super) struct Case {
     owners: BTreeMap<String, (u32, u32, u32)>,
     links: Vec<(String, String)>,
     os: &'static str,
+    home: String,
     policy: Policy,
     seen: Observations,
 }
@@ -52,6 +53,7 @@ impl Case {
             owners: owners.into_iter().map(|(path, mode)| (path.to_owned(), (1001, 1001, mode))).collect(),
             links: Vec::new(),
             os: "ID=debian\n",
+            home: "/home/bob".to_owned(),
             policy: Policy::builtin(Profile::Enhanced),
             seen: Observations::offline(1_000_000_000),
         }
@@ -156,7 +158,10 @@ impl Case {
             .file("/etc/os-release", self.os)
             .file(
                 "/etc/passwd",
-                "root:x:0:0::/root:/bin/sh\nal:x:1000:1000::/home/al:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n",
+                format!(
+                    "root:x:0:0::/root:/bin/sh\nal:x:1000:1000::/home/al:/bin/sh\nbob:x:1001:1001::{}:/bin/sh\n",
+                    self.home
+                ),
             )
             .file("/etc/group", "root:x:0:\nal:x:1000:\nbob:x:1001:\ndevs:x:3000:bob,al\n")
             .dir("/home/bob/.ssh");
@@ -237,6 +242,11 @@ impl Case {
     /// Passes.
     pub(super) fn clean(&self, check: &Check) {
         assert_eq!(self.verdict(check), Verdict::Pass, "{}", check.id);
+    }
+
+    /// Bob's home.
+    pub(super) fn home(&self, path: &str) -> Self {
+        Self { home: path.to_owned(), ..self.clone() }
     }
 
     /// A link, bob's.

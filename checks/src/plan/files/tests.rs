@@ -50,7 +50,7 @@ fn whoever_reads_his_keys_still_can() {
     for (edits, want) in [
         (vec![chmod(file, 0o600)], vec!["reader-lost"]),
         (vec![chown(file, 0, 0)], vec!["reader-lost"]),
-        (vec![chown(file, 1001, 1001)], vec!["reader-lost"]),
+        (vec![chown(file, 1001, 1001)], vec!["not-its-own"]),
         (vec![chmod(dir, 0o700)], vec!["reader-lost"]),
         (vec![chmod("/etc/ssh", 0o750)], vec!["reader-lost"]),
         (vec![chmod(file, 0o644), chown(file, 0, 0)], vec![]),
