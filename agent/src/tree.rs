@@ -88,7 +88,16 @@ impl Tree {
     pub fn top(&self) -> anyhow::Result<Dir> {
         let fd = rustix::fs::openat(self.root.top(), ".", PASS, Mode::empty())
             .with_context(|| format!("failed to open root {}", self.path().display()))?;
-        self.judge(fd, PathBuf::from("/"), None)
+        let top = self.judge(fd, PathBuf::from("/"), None)?;
+        if let Some(user) = top.user {
+            let message = format!(
+                "{} belongs to user {}, who could put something else in its place: chown it to root first",
+                self.path().display(),
+                user.uid
+            );
+            return Err(refused(message));
+        }
+        Ok(top)
     }
 
     /// Enters a directory of the root.

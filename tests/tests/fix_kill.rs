@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -60,6 +61,34 @@ fn case() -> Case {
     Case { _keep: keep, dir, old }
 }
 
+/// A root with the configuration and the sshd of a distribution, for the whole command; None: it is not in the cache.
+fn distribution() -> Option<Case> {
+    let cached = hostward_tests::cache().join("root-bookworm");
+    if !cached.join("usr/sbin/sshd").exists() {
+        results::skipped("fix_kill", "the whole command", "there is no root of bookworm");
+        return None;
+    }
+    let keep = tempfile::tempdir().unwrap();
+    let dir = keep.path().join("root");
+    for path in ["", "usr", "usr/sbin", "usr/bin", "var", "var/lib", "root"] {
+        std::fs::create_dir_all(dir.join(path)).unwrap();
+        std::fs::set_permissions(dir.join(path), PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    for (from, to) in [("etc", ""), ("usr/sbin/sshd", "usr/sbin"), ("usr/bin/bash", "usr/bin")] {
+        let status = Command::new("cp").arg("-a").arg(cached.join(from)).arg(dir.join(to)).status().unwrap();
+        assert!(status.success());
+    }
+    std::os::unix::fs::symlink("usr/bin", dir.join("bin")).unwrap();
+    let old = transact::picture(&dir).unwrap();
+    Some(Case { _keep: keep, dir, old })
+}
+
+fn fix_on(dir: &Path) -> Vec<String> {
+    let program = binary().unwrap().display().to_string();
+    let words = ["fix", "sshd", "--apply", "--password-budget", "0", "--root"].map(str::to_owned);
+    [vec![program], words.to_vec(), vec![dir.display().to_string()]].concat()
+}
+
 /// The program that writes the transaction down and carries it out.
 fn transact_on(dir: &Path) -> Vec<String> {
     vec![env!("CARGO_BIN_EXE_transact").to_owned(), dir.display().to_string()]
@@ -82,10 +111,15 @@ fn run(command: &[String]) -> Output {
 
 /// The calls of a run that write, in order; openings only where they make a file.
 fn calls(command: &[String]) -> Vec<Call> {
+    calls_of(command, &[0])
+}
+
+/// The same of a run that may end so.
+fn calls_of(command: &[String], codes: &[i32]) -> Vec<Call> {
     let log = tempfile::NamedTempFile::new().unwrap();
     let trace = format!("trace={}", WRITING.map(|name| format!("?{name}")).join(","));
     let output = strace(&["-y", "-s", "64", "-e", &trace, "-o", log.path().to_str().unwrap()], command);
-    assert!(output.status.success(), "{output:?}");
+    assert!(output.status.code().is_some_and(|code| codes.contains(&code)), "{output:?}");
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut calls = Vec::new();
     for line in std::fs::read_to_string(log.path()).unwrap().lines() {
@@ -194,6 +228,26 @@ fn killed_at_every_call_that_writes() {
     let applied = applied.into_inner();
     results::tested("fix_kill", "SIGKILL", format!("{} points, {applied} of them after the end", points.len()));
     assert!(points.len() > 120 && applied < points.len() / 10, "{} {applied}", points.len());
+}
+
+#[test]
+fn the_whole_command_is_killed() {
+    let Some(done) = distribution() else { return };
+    let points = calls_of(&fix_on(&done.dir), &[0, 1]);
+    let new = transact::picture(&done.dir).unwrap();
+    assert_ne!(new, done.old);
+    // The others are the same calls as of the engine alone.
+    let some: Vec<&Call> = points.iter().step_by(Tier::current().pick(9, 1)).collect();
+    each(&some, |call| {
+        let case = distribution().unwrap();
+        let about = format!("killed at {} {}: {}", call.name, call.number, call.line);
+        with("signal=SIGKILL", call, &fix_on(&case.dir));
+        let output = run(&recover_on(&case.dir));
+        assert!(output.status.success(), "{about}: {output:?}");
+        judge(&case, &new, &about);
+    });
+    results::tested("fix_kill", "the whole command", format!("{} of {} points", some.len(), points.len()));
+    assert!(points.len() > 40, "{}", points.len());
 }
 
 #[test]

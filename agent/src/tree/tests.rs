@@ -59,6 +59,8 @@ fn a_users_directory_is_used_with_the_users_rights_alone() {
         std::fs::set_permissions(dir.path().join(path), PermissionsExt::from_mode(0o755)).unwrap();
         std::os::unix::fs::chown(dir.path().join(path), Some(uid), Some(uid)).unwrap();
     }
+    let hers = Tree::open(&dir.path().join("home/eve")).unwrap();
+    assert!(hers.top().unwrap_err().to_string().contains("belongs to user 4711"));
     let tree = Tree::open(dir.path()).unwrap();
     let eve = User { uid: 4711, gid: 4711 };
     assert_eq!(tree.dir(Path::new("/home")).unwrap().user(), None);
