@@ -53,8 +53,23 @@ pub fn observed() -> Option<Observed> {
     let programs = nft::program()?;
     match ask(&[programs], &["-j", "list", "table", "inet", TABLE], Duration::from_secs(5), 4 << 20) {
         Fact::Known(output) if output.success => read(&output.bytes),
+        // Before 0.9 nft writes no JSON.
+        Fact::Known(output) if !output.cut => {
+            let listing = ask(&[programs], &["-nnn", "list", "table", "inet", TABLE], Duration::from_secs(5), 4 << 20);
+            read_text(std::str::from_utf8(&listing.known().filter(|listing| listing.success)?.bytes).ok()?)
+        }
         _ => None,
     }
+}
+
+fn read_text(text: &str) -> Option<Observed> {
+    let since =
+        text.lines().find_map(|line| line.trim().strip_prefix("chain since_")?.strip_suffix(" {")?.parse().ok())?;
+    // Elements may run over several lines.
+    let elements =
+        text.split_once("elements = {").and_then(|(_, rest)| rest.split_once('}')).map_or("", |(elements, _)| elements);
+    let words = elements.split(',').map(str::trim).filter(|word| !word.is_empty());
+    Some(Observed { since, users: words.map(|word| word.parse().ok()).collect::<Option<Vec<_>>>()? })
 }
 
 /// The users to go by: None where nobody has looked for long enough.
@@ -100,5 +115,14 @@ mod tests {
         assert_eq!(with(r#","elem":[33,{"elem":{"val":1000,"expires":5}}]"#), seen(&[33, 1000]));
         assert_eq!(with(r#","elem":[33,"www-data"]"#), None);
         assert_eq!(read(b"{}"), None);
+        let text = |elements: &str| {
+            read_text(&format!(
+                "table inet hostward_observe {{\n\tset users {{\n\t\ttype uid\n{elements}\t}}\n\n\tchain since_1780000000 {{\n\t}}\n}}\n"
+            ))
+        };
+        assert_eq!(text(""), seen(&[]));
+        assert_eq!(text("\t\telements = { 33, 1000,\n\t\t\t     2000 }\n"), seen(&[33, 1000, 2000]));
+        assert_eq!(text("\t\telements = { 33, \"www\" }\n"), None);
+        assert_eq!(read_text("table inet hostward_observe {\n}\n"), None);
     }
 }

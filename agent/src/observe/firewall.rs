@@ -6,6 +6,7 @@ use hostward_checks::fact::{Fact, Why};
 use hostward_checks::observation::firewall::Firewall;
 use hostward_checks::parse::ruleset::{Family, Ruleset};
 use hostward_checks::parse::{iptables, nft};
+use hostward_checks::plan::table::{Table, shown};
 
 use super::command::{Output, ask};
 
@@ -59,11 +60,24 @@ fn read() -> Result<Firewall, Why> {
         Fact::Absent => return Err(Why::Failed("nft is not installed: no other program tells all rules".to_owned())),
         Fact::Unknown(why) => return Err(why),
         Fact::Known(output) => {
-            nftables(&output, &mut rules)?;
+            // Before 0.9 nft writes no JSON: then only an empty rule set, and our own table, are understood.
+            match without_json(&output) {
+                Some(own) => rules.chains.extend(own.chains),
+                None => nftables(&output, &mut rules)?,
+            }
             if legacy { "nftables and iptables" } else { "nftables" }
         }
     };
     Ok(rules.judge(source))
+}
+
+fn without_json(output: &Output) -> Option<Ruleset> {
+    if output.success || output.cut {
+        return None;
+    }
+    let Fact::Known(text) = ask(NFT, &["-nnn", "list", "ruleset"], TIME, BYTES) else { return None };
+    let limits = shown::read(std::str::from_utf8(&text.bytes).ok().filter(|_| text.success)?)?;
+    Some(Table::of(&limits).map(|table| table.ruleset()).unwrap_or_default())
 }
 
 fn nftables(output: &Output, rules: &mut Ruleset) -> Result<(), Why> {

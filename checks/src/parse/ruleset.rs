@@ -196,7 +196,11 @@ impl Test {
                 None => Holds::Perhaps,
             },
             Self::Source(nets, negated) => {
-                let wide = |(net, length): &Net| *length <= if net.is_ipv4() { WIDE.0 } else { WIDE.1 };
+                let wide = |(net, length): &Net| match net {
+                    IpAddr::V4(_) => *length <= WIDE.0,
+                    // Unique local addresses are no strangers, however many they are.
+                    IpAddr::V6(net) => *length <= WIDE.1 && !(*length >= 7 && net.is_unique_local()),
+                };
                 if !packet.stranger || nets.iter().any(wide) { Holds::Perhaps } else { sure(*negated) }
             }
             Self::ToHost(negated) => sure(packet.sender.is_none() != *negated),

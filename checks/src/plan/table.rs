@@ -13,6 +13,7 @@ use crate::snapshot::{Miss, Reader};
 mod lay;
 pub mod limits;
 pub mod rules;
+pub mod shown;
 mod unit;
 
 pub use lay::{lay_observed, planned};

@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::limits::{Limits, Net, holds, word};
 use crate::observation::socket::Protocol;
+use crate::parse::ruleset::{self, Family, Ruleset};
 
 /// The table's name; its family is `inet`.
 pub const NAME: &str = "hostward";
@@ -169,6 +170,30 @@ impl Table {
         out
     }
 
+    /// The chains in the form that the host's own rules are judged in.
+    pub fn ruleset(&self) -> Ruleset {
+        let id = |name: &str| (Family::Both, NAME.to_owned(), name.to_owned());
+        let rule = |(tests, action): &Rule| ruleset::Rule {
+            tests: tests.iter().flat_map(Test::judged).collect(),
+            action: match action {
+                Action::Accept => ruleset::Action::Accept,
+                Action::Drop | Action::Reject => ruleset::Action::Drop,
+                Action::Jump(name) => ruleset::Action::Jump(name.clone()),
+            },
+        };
+        let hook = |hook: Hook| match hook {
+            Hook::Arriving => ruleset::Hook::Early,
+            Hook::Input => ruleset::Hook::Input,
+            Hook::Output => ruleset::Hook::Output,
+        };
+        let chain = |chain: &Chain| ruleset::Chain {
+            hook: chain.hook.map(hook),
+            drops: false,
+            rules: chain.rules.iter().map(rule).collect(),
+        };
+        Ruleset { chains: self.chains.iter().map(|one| (id(&one.name), chain(one))).collect() }
+    }
+
     /// Whether the packet passes everything that this table has at the hook.
     pub fn passes(&self, hook: Hook, packet: &Packet) -> bool {
         let chain = self.chains.iter().find(|chain| chain.hook == Some(hook));
@@ -265,6 +290,24 @@ impl Packet {
 }
 
 impl Test {
+    /// The same for the first packet of a connection from outside, or of a user's to the metadata service.
+    fn judged(&self) -> Vec<ruleset::Test> {
+        match self {
+            Self::Established | Self::Loopback | Self::Translated => vec![ruleset::Test::Never],
+            Self::ToHost => vec![ruleset::Test::ToHost(false)],
+            Self::From(net) => vec![ruleset::Test::Source(vec![*net], false)],
+            Self::To(address) => {
+                let whole = if address.is_ipv4() { 32 } else { 128 };
+                vec![ruleset::Test::Destination(vec![(*address, whole)], false)]
+            }
+            Self::Dhcp(_, to) => {
+                vec![ruleset::Test::Ports(Some(Protocol::Udp), vec![(*to, *to)], false), ruleset::Test::Perhaps]
+            }
+            Self::Opens(protocol, port) => vec![ruleset::Test::Ports(Some(*protocol), vec![(*port, *port)], false)],
+            Self::SentByNone(users) => vec![ruleset::Test::Owner(users.iter().map(|uid| (*uid, *uid)).collect(), true)],
+        }
+    }
+
     fn holds(&self, packet: &Packet) -> bool {
         match self {
             Self::Established => packet.established,
@@ -362,6 +405,24 @@ table inet hostward {
         // To a group: only the input hook may say anything.
         let group = Packet { to_host: false, from_port: 66, ..dhcp };
         assert!(table.passes(Hook::Arriving, &group) && !table.passes(Hook::Input, &group));
+    }
+
+    #[test]
+    fn the_scan_judges_it_as_meant() {
+        let mut limits = limits();
+        limits.ports.insert((Protocol::Tcp, 9200), BTreeSet::new());
+        let firewall = Table::of(&limits).unwrap().ruleset().judge("nftables");
+        assert!(firewall.filters_input && firewall.default_accepts == Some(true));
+        for (protocol, port, closed) in [
+            (Protocol::Tcp, 6379, true),
+            (Protocol::Tcp, 9200, true),
+            (Protocol::Udp, 6379, false),
+            (Protocol::Tcp, 22, false),
+        ] {
+            assert_eq!(firewall.keeps_strangers_out(protocol, port), closed, "{port}");
+            assert_eq!(firewall.accepts(protocol, port), if closed { None } else { Some(true) }, "{port}");
+        }
+        assert_eq!(firewall.metadata, crate::observation::firewall::MetadataUsers::Only(vec![0, 33]));
     }
 
     #[test]
