@@ -152,6 +152,22 @@ impl Place {
         }
     }
 
+    /// Waits until a transaction is under way, and returns its id.
+    fn await_transaction(&self, what: &str) -> String {
+        let from = Instant::now();
+        loop {
+            let pending = Store::open(&self.root()).and_then(|store| store.pending()).unwrap_or_default();
+            match pending.first() {
+                Some(one) if *one.stage() != Stage::Prepared => return one.id().to_owned(),
+                _ if from.elapsed() > Duration::from_secs(60) => {
+                    let said = self.host.shell("cat /root/said; hostward history; journalctl --no-pager -u 'hostward*' || :").unwrap();
+                    panic!("no fix is under way on {} for {what}: {said}", self.host.name());
+                }
+                _ => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+
     /// Nothing is left of what was to undo a fix; that a unit ran in this boot systemd remembers.
     fn no_trace(&self) {
         let left = self
@@ -403,13 +419,47 @@ fn probed(place: &mut Place) -> String {
     "confirmed by looking again; undone, and sshd started, when it had gone".to_owned()
 }
 
+/// The command that asks for a fix dies with its ssh session, or by a signal, in the middle: the fix goes on without it.
+fn abandoned(place: &mut Place) -> String {
+    let fix = |within: u32| format!("hostward fix sshd --apply --confirm-by login --confirm-within {within}s");
+    // A login that shows that somebody holds the key.
+    assert!(place.client.run("root", PUBLIC_CLIENT, &place.key, &[], "true").unwrap().status.success());
+    let before = place.config();
+    let mut session = place.client.open("root", PUBLIC_CLIENT, &place.key, &[]).unwrap();
+    session.start(&format!("{} >/root/said 2>&1", fix(90))).unwrap();
+    let id = place.await_transaction("root's session");
+    session.cut().unwrap();
+    place.await_stage(&id, is_waiting);
+    let second = place.host.command("sh").args(["-c", &fix(90)]).output().unwrap();
+    assert!(second.status.code() == Some(75) && text(&second.stderr).contains(&id), "{}", Place::said(&second));
+    let confirm = place.client.run("root", PUBLIC_CLIENT, &place.key, &[], "hostward confirm").unwrap();
+    assert!(confirm.status.success(), "{}", Place::said(&confirm));
+    assert_eq!(place.stage(&id), Stage::Confirmed);
+    let rolled = place.host.command("hostward").args(["rollback", &id]).output().unwrap();
+    assert!(rolled.status.success() && place.config() == before, "{}", Place::said(&rolled));
+    for signal in ["INT", "HUP", "KILL"] {
+        let child = started(place.host.command("sh").args(["-c", &format!("exec {}", fix(8))]));
+        let id = place.await_transaction(signal);
+        place.host.shell(&format!("pkill -{signal} -f '^hostward fix' || :")).unwrap();
+        child.wait_with_output().unwrap();
+        let waiting = place.await_stage(&id, is_waiting);
+        place.await_stage(&id, is_undone);
+        let late = lateness(place, &id, &waiting);
+        assert!((0..1000).contains(&late), "{signal}: {late} ms after the deadline");
+        assert_eq!(place.config(), before, "{signal}");
+    }
+    place.no_trace();
+    "a cut session, SIGINT, SIGHUP and SIGKILL leave the fix to finish or revert; a second one exits 75".to_owned()
+}
+
 type Scenario = (&'static str, fn(&mut Place) -> String);
 
-const SCENARIOS: [Scenario; 7] = [
+const SCENARIOS: [Scenario; 8] = [
     ("unconfirmed", unconfirmed),
     ("killed", killed),
     ("confirmed", confirmed),
     ("later", later),
+    ("abandoned", abandoned),
     ("rebooted", rebooted),
     ("probed", probed),
     ("broken", broken),
