@@ -160,7 +160,10 @@ impl Place {
             match pending.first() {
                 Some(one) if *one.stage() != Stage::Prepared => return one.id().to_owned(),
                 _ if from.elapsed() > Duration::from_secs(60) => {
-                    let said = self.host.shell("cat /root/said; hostward history; journalctl --no-pager -u 'hostward*' || :").unwrap();
+                    let said = self
+                        .host
+                        .shell("cat /root/said; hostward history; journalctl --no-pager -u 'hostward*' || :")
+                        .unwrap();
                     panic!("no fix is under way on {} for {what}: {said}", self.host.name());
                 }
                 _ => std::thread::sleep(Duration::from_millis(10)),
@@ -168,16 +171,24 @@ impl Place {
         }
     }
 
-    /// Nothing is left of what was to undo a fix; that a unit ran in this boot systemd remembers.
+    /// Nothing is left of what was to undo a fix; that a unit ran in this boot systemd remembers. Whoever undid it tidies up
+    /// right afterwards.
     fn no_trace(&self) {
-        let left = self
-            .host
-            .shell(
-                "ls -d /etc/systemd/system/hostward* /etc/systemd/system/*/hostward* /run/hostward-armed 2>/dev/null || :
-                 systemctl list-units --all --no-legend 'hostward*' | grep -v hostward-recover || :",
-            )
-            .unwrap();
-        assert_eq!(left, "", "{}", self.host.name());
+        let from = Instant::now();
+        loop {
+            let left = self
+                .host
+                .shell(
+                    "ls -d /etc/systemd/system/hostward* /etc/systemd/system/*/hostward* /run/hostward-armed 2>/dev/null || :
+                     systemctl list-units --all --no-legend 'hostward*' | grep -v hostward-recover || :",
+                )
+                .unwrap();
+            if left.is_empty() {
+                return;
+            }
+            assert!(from.elapsed() < Duration::from_secs(10), "{}: {left}", self.host.name());
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     fn said(output: &Output) -> String {
