@@ -89,11 +89,12 @@ impl CarryOut<'_> {
         let stage = match self.looking.root {
             Some(_) => {
                 apply::run(store.tree(), &mut transaction, &mut Offline)?;
+                drop(store);
                 transaction.stage().clone()
             }
             None => {
-                // The unit takes the lock; until it has it, the prepared transaction keeps others away.
-                drop(held);
+                // The unit takes the locks; until it has them, the prepared transaction keeps others away.
+                drop((held, store));
                 let stage = live::launch::run(&mut transaction, |_| {})?;
                 if confirm == Confirm::Probe { ended(&mut transaction, within)? } else { stage }
             }
@@ -101,7 +102,9 @@ impl CarryOut<'_> {
         let done = self.look_again(&transaction, stage);
         let keep = usize::try_from(self.all.policy.keep_transactions).unwrap_or(usize::MAX);
         let age = Duration::from_secs(u64::from(self.all.policy.keep_days) * 86_400);
-        tell(store.prune(keep, age).map(|_| ()), "old transactions are not removed");
+        let root = self.looking.root.as_deref().unwrap_or(Path::new("/"));
+        let pruned = Store::open(root).and_then(|store| store.prune(keep, age));
+        tell(pruned.map(|_| ()), "old transactions are not removed");
         show(self.args, self.proposal, Some(&done), self.lang)?;
         Ok(done.code())
     }
