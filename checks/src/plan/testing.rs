@@ -7,8 +7,19 @@ use crate::snapshot::Snapshot;
 
 /// What would be done about these findings.
 pub(crate) fn planned(snapshot: &Snapshot, input: &Input<'_>, check: &'static Check, findings: &[Finding]) -> Plan {
+    planned_in(&Circumstances::default(), snapshot, input, check, findings)
+}
+
+/// The same where the agent tells something.
+pub(crate) fn planned_in(
+    circumstances: &Circumstances,
+    snapshot: &Snapshot,
+    input: &Input<'_>,
+    check: &'static Check,
+    findings: &[Finding],
+) -> Plan {
     let wanted: Vec<Wanted<'_>> = findings.iter().map(|finding| Wanted { check: check.id, finding }).collect();
-    let (plan, need) = fold(snapshot, input, &wanted, &Obstacles::new(), &Circumstances::default());
+    let (plan, need) = fold(snapshot, input, &wanted, &Obstacles::new(), circumstances);
     assert!(need.is_empty(), "{need:?}");
     plan
 }

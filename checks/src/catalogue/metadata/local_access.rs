@@ -132,8 +132,11 @@ fn user_name(input: &Input<'_>, uid: u32) -> String {
 mod tests {
     use super::super::testing::{Scene, metadata};
     use super::*;
+    use crate::guard::Circumstances;
     use crate::observation::firewall::Firewall;
     use crate::observation::metadata::Metadata;
+    use crate::plan::testing::planned_in;
+    use crate::plan::{lay, table};
     use crate::snapshot::Sketch;
 
     fn scene(users: MetadataUsers) -> Scene {
@@ -159,6 +162,27 @@ mod tests {
         assert_eq!(limited.run(&CHECK), Verdict::Pass);
         let Verdict::Fail(findings, _) = scene(MetadataUsers::Everybody).run(&CHECK) else { panic!("passes") };
         assert_eq!(findings[0].fix, [Edit::LimitMetadata { uids: vec![0] }]);
+    }
+
+    #[test]
+    fn it_passes_after_its_own_fix() {
+        let mut scene = scene(MetadataUsers::Everybody);
+        scene.policy.metadata_users = vec!["www".to_owned()];
+        let circumstances = Circumstances {
+            metadata_users: Some(vec![0]),
+            program: Some("/usr/bin/hostward".into()),
+            ..Circumstances::default()
+        };
+        let Verdict::Fail(findings, _) = scene.run(&CHECK) else { panic!("passes") };
+        let mut snapshot = scene.sketch.clone().snapshot();
+        let plan = scene.look(|input| planned_in(&circumstances, &snapshot, input, &CHECK, &findings));
+        assert_eq!(plan.unfixable, []);
+        lay(&mut snapshot, &plan);
+        table::lay_observed(&mut scene.seen, &plan);
+        assert_eq!(scene.run(&CHECK), Verdict::Pass);
+        // Before anybody has looked who asks, nobody is shut out.
+        let blind = scene.look(|input| planned_in(&Circumstances::default(), &snapshot, input, &CHECK, &findings));
+        assert_eq!((blind.is_empty(), blind.unfixable.len()), (true, 1));
     }
 
     #[test]

@@ -58,9 +58,14 @@ impl Scene {
 
     /// What the check says.
     pub(super) fn run(&self, check: &Check) -> Verdict {
+        self.look(|input| (check.check)(input))
+    }
+
+    /// Does something with what a check may look at.
+    pub(super) fn look<T>(&self, act: impl FnOnce(&Input<'_>) -> T) -> T {
         let (host, _) = Host::read(&self.sketch.clone().snapshot(), &self.seen);
         let (access, policy) = (Access::default(), &self.policy);
-        (check.check)(&Input { host: &host, seen: &self.seen, access: &access, policy })
+        act(&Input { host: &host, seen: &self.seen, access: &access, policy })
     }
 
     /// The findings as English sentences; no finding, no sentence.
