@@ -146,6 +146,8 @@ pub fn run(tree: &Tree, transaction: &mut Transaction, services: &mut dyn Servic
     if transaction.stage() != &Stage::Prepared {
         anyhow::bail!("transaction {} is {}, not prepared", transaction.id(), transaction.stage().word());
     }
+    // From here on it is nobody's to start, and `recover` need not wait for anybody.
+    transaction.set_stage(Stage::Applying { step: Step::Check })?;
     if let Err(error) = prepare(tree, transaction, services) {
         let why = format!("{error:#}");
         transaction.set_stage(Stage::Undone { why: why.clone() })?;
@@ -232,12 +234,16 @@ pub fn undo(
     services: &mut dyn Services,
     why: &str,
 ) -> anyhow::Result<Outcome> {
-    let reached = transaction.stage().reached();
-    let step = reached.unwrap_or(Step::Files);
+    let step = transaction.stage().reached().unwrap_or(Step::Check);
     let why = match transaction.stage() {
         Stage::Undoing { why, .. } => why.clone(),
         _ => why.to_owned(),
     };
+    if step == Step::Check {
+        // Nothing was touched: whatever stands there now is not ours to judge.
+        transaction.set_stage(Stage::Undone { why: why.clone() })?;
+        return Ok(Outcome::Undone { why });
+    }
     transaction.set_stage(Stage::Undoing { why: why.clone(), step })?;
     let mut left = Vec::new();
     if step >= Step::Calls {

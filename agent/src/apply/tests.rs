@@ -185,7 +185,10 @@ fn whatever_fails_is_undone() {
         let after: Vec<String> = picture(dir.path());
         let after: Vec<String> = after.into_iter().filter(|line| !line.contains(".pwd.lock")).collect();
         assert_eq!(after, before, "{fails}");
-        let began = transaction.stages().iter().any(|record| matches!(record.stage, Stage::Applying { .. }));
+        let began = transaction
+            .stages()
+            .iter()
+            .any(|record| matches!(record.stage, Stage::Applying { step } if step > Step::Check));
         assert_eq!(!began, untouched, "{fails}");
         let undone = services.asked.iter().filter(|what| what.starts_with("undo")).count();
         let reached = ["act reload", "act stop", "call required", "verify"].contains(&fails);
@@ -288,6 +291,16 @@ fn recovery_undoes_what_a_dead_run_left() {
         assert_eq!(ended, Stage::Undone { why: why.to_owned() }, "{stage:?}");
         assert_eq!(asked.iter().filter(|what| what.starts_with("undo")).count(), units, "{stage:?}: {asked:?}");
     }
+    // Before the first write nothing is undone, whoever changed what since.
+    let (dir, plan) = every_kind();
+    let mut store = Store::open(dir.path()).unwrap();
+    let mut transaction = store.begin(&new(&plan)).unwrap();
+    transaction.set_stage(Stage::Applying { step: Step::Check }).unwrap();
+    put(dir.path(), "etc/ssh/sshd_config", "foreign\n", 0o640);
+    let foreign = picture(dir.path());
+    let done = recover(&store, &mut Noted::default()).unwrap();
+    assert!(matches!(done[0].outcome, Ok(Some(Outcome::Undone { .. }))), "{done:?}");
+    assert_eq!(picture(dir.path()), foreign);
     let time = Stage::Waiting { deadline: now.after(Duration::from_secs(600)) };
     assert_eq!(interrupted(time.clone()), (true, 1, time, Vec::new()));
     assert_eq!(interrupted(Stage::Confirmed), (true, 0, Stage::Confirmed, Vec::new()));

@@ -71,6 +71,7 @@ pub fn tidy(store: &Store) -> anyhow::Result<()> {
     // Nothing is there to be stopped after a reboot.
     let _ = manager::command(&["stop", "--", "hostward-revert-*.timer"]);
     remove_unit()?;
+    sweep();
     absent(std::fs::remove_file(THIS_BOOT)).with_context(|| format!("failed to remove {THIS_BOOT}"))
 }
 
@@ -130,6 +131,16 @@ ExecStart={program} recover
 TimeoutStartSec=120
 "
     )
+}
+
+/// Removes what a run left that died while it wrote the unit. systemd takes none of it for a unit, so what stays does no harm.
+fn sweep() {
+    let entries = Path::new(OURS).parent().and_then(|dir| std::fs::read_dir(dir).ok());
+    for entry in entries.into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(b".hostward-") {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Removes the unit, if it is ours, and its link.

@@ -54,6 +54,8 @@ pub enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
+    /// It is looked at once more; nothing is changed yet.
+    Check,
     /// Files are written.
     Files,
     /// The firewall table is loaded.
