@@ -240,13 +240,15 @@ fn a_user_who_races_with_root_gains_nothing() {
             let mut fix = Command::new(&binary);
             fix.arg("fix").arg("--root").arg(image.dir.path()).args(["keys.permissions", "keys.weak", "--apply"]);
             let (code, said) = run(&mut fix);
-            assert!([0, 1, 3, 75].contains(&code), "{name}: {code}: {said}");
+            // What mallory changed meanwhile is his, and stays as he left it.
+            let left = said.contains("NOT UNDONE AS A WHOLE");
+            half += u32::from(left);
+            assert!(left || [0, 1, 3].contains(&code), "{name}: {code}: {said}");
             *outcomes.entry(code).or_default() += 1;
-            if code == 75 || round % 10 == 9 {
+            if round % 10 == 9 {
                 let mut recover = Command::new(&binary);
                 let (code, said) = run(recover.arg("recover").arg("--root").arg(image.dir.path()));
-                assert!([0, 1, 3].contains(&code), "recover after {name}: {code}: {said}");
-                half += u32::from(code != 0);
+                assert!(code == 0, "recover after {name}: {code}: {said}");
                 drop(fs::remove_dir_all(image.path("var/lib/hostward")));
             }
             judge(&image, &before, &name, &said);
