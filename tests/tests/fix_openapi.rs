@@ -130,7 +130,7 @@ fn hardened_and_back(suite: &Suite) {
     let verdict = "scan --only metadata.hardened --lang en";
 
     // Without the policy's word nobody is called, and the command is there to be pasted.
-    let (said, code) = run("fix metadata.hardened --apply --confirm-within 3s --lang en");
+    let (said, code) = run("fix metadata.hardened --apply --confirm-within 12s --lang en");
     assert!(code == 1 && endpoint.asked().is_empty(), "{suite}: {code}: {said}");
     let (said, code) = run(verdict);
     assert!(code == 1 && said.contains(COMMAND), "{suite}: {code}: {said}");
@@ -138,19 +138,19 @@ fn hardened_and_back(suite: &Suite) {
     host.shell("printf '[metadata]\\nopenapi = true\\n' >/etc/hostward/policy.toml").unwrap();
     // A role that may not: nothing changes.
     *endpoint.refuses.lock().unwrap() = true;
-    let (said, code) = run("fix metadata.hardened --apply --confirm-within 3s --lang en");
+    let (said, code) = run("fix metadata.hardened --apply --confirm-within 12s --lang en");
     assert!(code == 3 && said.contains("ecs:ModifyInstanceMetadataOptions"), "{suite}: {code}: {said}");
     assert_eq!(run(verdict).1, 1, "{suite}");
     let refused = endpoint.asked().len();
     assert!(refused >= 1, "{suite}");
 
     *endpoint.refuses.lock().unwrap() = false;
-    let (said, code) = run("fix metadata.hardened --apply --confirm-within 3s --lang en");
+    let (said, code) = run("fix metadata.hardened --apply --confirm-within 12s --lang en");
     assert_eq!(code, 0, "{suite}: {said}");
     assert_eq!(endpoint.asked()[refused..], [request("required")], "{suite}");
     let (said, code) = run(verdict);
     assert_eq!(code, 0, "{suite}: {said}");
-    let (said, code) = run("fix metadata.hardened --apply --confirm-within 3s --lang en");
+    let (said, code) = run("fix metadata.hardened --apply --confirm-within 12s --lang en");
     assert!(code == 0 && endpoint.asked().len() == refused + 1, "{suite}: a second fix: {code}: {said}");
 
     let (said, code) = run("rollback");
