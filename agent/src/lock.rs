@@ -47,7 +47,7 @@ fn writer(path: &Path, patience: Duration) -> anyhow::Result<Lock> {
     lock.with_context(|| format!("failed to lock {}: run it as root", path.display()))
 }
 
-/// Takes the lock alone for what must be undone now: waits for whoever changes the host, and hardly for scans. One that
+/// Takes the lock alone for what must be undone now: waits for whoever changes the host, and for no scan. One that
 /// tries passwords for minutes is not to keep a fix past its deadline, and reads what it has read.
 ///
 /// # Errors
@@ -55,7 +55,7 @@ fn writer(path: &Path, patience: Duration) -> anyhow::Result<Lock> {
 pub fn at_once(path: &Path) -> anyhow::Result<Vec<Lock>> {
     const CHANGE: Duration = Duration::from_secs(300);
     let writer = writer(path, CHANGE)?;
-    let scans = take(path, FlockArg::LockExclusiveNonblock, Duration::from_millis(200)).ok().flatten();
+    let scans = take(path, FlockArg::LockExclusiveNonblock, Duration::ZERO).ok().flatten();
     Ok([writer].into_iter().chain(scans).collect())
 }
 

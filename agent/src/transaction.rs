@@ -125,7 +125,7 @@ impl Store {
         Self::locked(root, crate::lock::alone)
     }
 
-    /// As [`Store::alone`], hardly waiting for scans: for what must be undone now.
+    /// As [`Store::alone`], waiting for no scan: for what must be undone now.
     ///
     /// # Errors
     /// As [`Store::alone`].

@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// The timer of a fix fires a moment before its deadline, which is counted from when the timer was there.
+/// The timer of a fix fires a moment before its deadline, so that the program is up by then.
 fn await_deadline(root: &Path) -> anyhow::Result<()> {
     const MOMENT: Duration = Duration::from_secs(3);
     let now = Moment::now()?;

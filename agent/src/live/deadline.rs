@@ -23,6 +23,8 @@ const PACKAGED: [&str; 2] =
 /// Gone with the boot that a transaction was begun in: while it is there the unit has nothing to do, and is not to wait for the lock
 /// in the way of what a fix itself starts.
 const THIS_BOOT: &str = "/run/hostward-armed";
+/// How much earlier than its time a timer fires: `hostward recover` is up by then, and waits for the very moment.
+const EARLY: Duration = Duration::from_secs(1);
 /// The first line of our unit: nothing else is ever removed.
 const MARK: &str = "# Written by hostward for the time of one fix, and removed with its end.";
 /// The line that says that the directory of the link was made too.
@@ -45,7 +47,7 @@ pub(super) fn arm(id: &str, within: Duration) -> anyhow::Result<()> {
         "--collect",
         &format!("--unit={name}"),
         "--description=hostward undoes a fix that was not confirmed",
-        &format!("--on-active={}ms", within.as_millis()),
+        &format!("--on-active={}ms", within.saturating_sub(EARLY).as_millis()),
         "--timer-property=AccuracySec=100ms",
         "--property=Restart=on-abnormal",
         "--property=RestartSec=500ms",

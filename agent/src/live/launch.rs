@@ -41,7 +41,11 @@ pub fn run(transaction: &mut Transaction, mut told: impl FnMut(&Record)) -> anyh
     possible()?;
     let id = transaction.id().to_owned();
     let unit = format!("hostward-fix-{id}");
-    start(&unit, &id)?;
+    if let Err(error) = start(&unit, &id) {
+        // Nobody will carry it out: it is not to keep others waiting.
+        transaction.set_stage(Stage::Undone { why: format!("{error:#}") })?;
+        return Err(error);
+    }
     let (from, mut asked) = (Instant::now(), Instant::now());
     let (mut gone_since, mut seen): (Option<Instant>, usize) = (None, 0);
     loop {

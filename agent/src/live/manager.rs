@@ -183,6 +183,8 @@ pub(super) fn undo(action: &UnitAction, was: &UnitWas) -> anyhow::Result<()> {
         // What runs has read what was undone, or may have; what died with it is started.
         Verb::Reload if now.runs() => match reload(name) {
             Ok(()) => Ok(()),
+            // The same process as before has still read what was undone: starting what runs would change nothing.
+            Err(error) if now.main_pid.is_some() && unit(name)?.main_pid == now.main_pid => Err(error),
             Err(_) => start(name),
         },
         Verb::Reload if was.active => start(name),
