@@ -124,7 +124,9 @@ fn attempt(asked: &Asked<'_>, obstacles: &Obstacles) -> Proposal {
             findings.iter().filter(|(check, finding)| !tried.contains(&(check.id, finding.subject.clone()))).collect();
         let (mendable, other): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|(_, finding)| !finding.fix.is_empty());
         if round == 0 {
-            whole.unfixable.extend(other.iter().map(|(check, finding)| explained(check, finding)));
+            // What is only worth knowing is nothing to be mended.
+            let wrong = other.iter().filter(|(_, finding)| finding.severity > Severity::Info);
+            whole.unfixable.extend(wrong.map(|(check, finding)| explained(check, finding)));
         }
         if mendable.is_empty() {
             break;

@@ -199,9 +199,28 @@ pub(super) fn undo(action: &UnitAction, was: &UnitWas) -> anyhow::Result<()> {
             if was.enabled == Some(false) && now.enabled() == Some(true) {
                 command(&["disable", "--", name])?;
             }
-            if was.active || !now.runs() { Ok(()) } else { command(&["stop", "--", name]) }
+            if !was.active && now.runs() {
+                command(&["stop", "--", name])?;
+            }
+            if unlink(name)? { command(&["daemon-reload"]) } else { Ok(()) }
         }
     }
+}
+
+/// Removes the links by which a unit is enabled whose file went with the undoing: `systemctl disable` knows no such unit. True: there
+/// were some.
+fn unlink(name: &str) -> anyhow::Result<bool> {
+    let places = std::fs::read_dir("/etc/systemd/system").context("failed to list /etc/systemd/system")?;
+    let mut removed = false;
+    for place in places.flatten().map(|entry| entry.path()) {
+        let link = place.join(name);
+        let wants = place.extension().is_some_and(|kind| kind == "wants" || kind == "requires");
+        if wants && link.is_symlink() && !link.exists() {
+            std::fs::remove_file(&link).with_context(|| format!("failed to remove {}", link.display()))?;
+            removed = true;
+        }
+    }
+    Ok(removed)
 }
 
 /// Starts a unit that may have failed before. While the system comes up it is only put in the queue: this very process may be what

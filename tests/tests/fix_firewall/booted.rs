@@ -14,11 +14,11 @@ use hostward_checks::observation::{Mode, Observations};
 use hostward_checks::plan::{Obstacles, Wanted, fold};
 use hostward_checks::policy::Policy;
 use hostward_checks::snapshot::Sketch;
-use hostward_tests::host::{Host, INSTANCE, METADATA, PRIVATE_CLIENT, PUBLIC_CLIENT};
+use hostward_tests::host::{Down, Host, INSTANCE, METADATA, PRIVATE_CLIENT, PUBLIC_CLIENT};
 use hostward_tests::suite::{REQUIRED, Suite, WHERE_ANSWERED};
 use hostward_tests::{binary, results, tier::Tier};
 
-use super::lab::{connect, lives, others, reaches, serve};
+use super::lab::{connect, lives, others, reaches, serve, serve_tcp};
 
 const UNIT: &str = "hostward-firewall.service";
 
@@ -126,7 +126,9 @@ fn holds(suite: &Suite) {
     for (path, content) in files() {
         scene.shell(&format!("mkdir -p \"$(dirname {path})\"; cat >{path} <<'END'\n{content}END\n"));
     }
-    scene.shell(&format!("systemctl daemon-reload; systemctl enable --now {UNIT}"));
+    scene.shell(&format!(
+        "systemctl daemon-reload; systemctl enable --now {UNIT} || {{ journalctl --no-pager -n 25 >&2; exit 1; }}"
+    ));
     assert_eq!(scene.shell(&format!("systemctl is-active {UNIT}")), "active\n");
     scene.is_held_after("the start");
     assert_eq!(scene.others(), before, "{}", scene.name);
@@ -136,7 +138,10 @@ fn holds(suite: &Suite) {
     let woken = |scene: &Scene| scene.shell(&format!("grep ^voluntary /proc/{pid}/status"));
     let (first, _) = (woken(&scene), std::thread::sleep(Duration::from_secs(2)));
     assert_eq!(woken(&scene), first, "{}: it wakes for nothing", scene.name);
-    let memory = scene.shell(&format!("grep VmRSS /proc/{pid}/status")).split_whitespace().nth(1).unwrap().to_owned();
+    let memory = scene.shell(&format!("grep RssAnon /proc/{pid}/status")).split_whitespace().nth(1).unwrap().to_owned();
+    let exposure = scene.shell(&format!("systemd-analyze --no-pager security {UNIT} 2>/dev/null | tail -n 1 || true"));
+    let exposure: Option<f64> = exposure.split_whitespace().find_map(|word| word.parse().ok());
+    assert!(exposure.is_none_or(|exposure| exposure <= 3.0), "{}: exposure {exposure:?}", scene.name);
 
     // Whoever takes the table away, or a piece of it.
     let flush = "flush ruleset\ntable inet filter {\nchain input {\ntype filter hook input priority 0;\n}\n}\n";
@@ -159,6 +164,10 @@ fn holds(suite: &Suite) {
     scene.shell(&format!("systemctl start {UNIT}"));
     scene.is_held_after("a start");
 
+    scene.shell("systemctl enable nftables 2>/dev/null");
+    scene.host.reboot(Down::Orderly).unwrap();
+    scene.is_held_after("a reboot");
+
     // Rolled back: files first, then the table. It is not put back, and nothing has failed.
     let before = scene.others();
     scene.shell("rm /etc/hostward/firewall.conf; nft delete table inet hostward");
@@ -169,7 +178,8 @@ fn holds(suite: &Suite) {
     assert!(!scene.held() && scene.reaches(PUBLIC_CLIENT, 6379), "{}: rolled back", scene.name);
     assert_eq!(scene.others(), before, "{}: rolled back", scene.name);
     assert!(scene.old.iter().all(lives), "{}: rolled back", scene.name);
-    let figures = format!("put back within {} ms, {memory} kB, beside {}", scene.longest.as_millis(), met.join(", "));
+    let ms = scene.longest.as_millis();
+    let figures = format!("put back within {ms} ms, {memory} kB, exposure {exposure:?}, beside {}", met.join(", "));
     results::tested("fix firewall hosts", scene.name, figures);
 }
 
@@ -212,4 +222,72 @@ fn meets_others(scene: &mut Scene) -> Vec<&'static str> {
     met.push("firewalld");
     assert!(scene.reaches(METADATA, 6379), "{}: Alibaba Cloud's own range", scene.name);
     met
+}
+
+#[test]
+fn fix_limits_a_port_and_rollback_opens_it() {
+    let names = Tier::current().pick(vec!["trixie"], REQUIRED.into_iter().chain(WHERE_ANSWERED).collect());
+    for name in names {
+        match Suite::find(name) {
+            Ok(suite) => fixes(&suite),
+            Err(error) => results::skipped("fix firewall command", name, format!("NOT TESTED: {error:#}")),
+        }
+    }
+}
+
+fn fixes(suite: &Suite) {
+    let policy = format!("[sshd]\nadmin-sources = [\"{PRIVATE_CLIENT}/32\"]\n");
+    let host = Host::of(suite)
+        .bind(&binary().unwrap(), "/usr/local/bin/hostward")
+        .file("/etc/hostward/policy.toml", policy, 0o644)
+        .boot()
+        .unwrap();
+    let name = suite.name();
+    serve_tcp(host.network(), &[6379]);
+    let run = |arguments: &str| {
+        let mut command = host.command("hostward");
+        let output = command.args(arguments.split(' ')).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        (output.status.code().unwrap(), said)
+    };
+    let reached = |from| host.vpc().run(|| reaches(from, INSTANCE, 6379)).unwrap();
+    let files =
+        "find /etc ! -path '/etc/machine-id' -type f -print0 | sort -z | xargs -0 sha256sum; find /etc -type l | sort";
+    let (before, rules) = (host.shell(files).unwrap(), host.shell("nft list ruleset").unwrap());
+    let old = host.vpc().run(|| connect(PUBLIC_CLIENT, INSTANCE, 6379).unwrap()).unwrap();
+    assert!(lives(&old));
+
+    // Who asks the metadata service is counted, and nobody stopped.
+    let (code, said) = run("firewall observe");
+    assert_eq!(code, 0, "{name}: {said}");
+    host.shell("setpriv --reuid 33 --clear-groups timeout 1 bash -c ': </dev/tcp/100.100.100.200/80' || true").unwrap();
+    let (_, said) = run("firewall observe");
+    assert!(said.ends_with("asked by www-data (33)\n"), "{name}: {said}");
+    assert_eq!(run("firewall observe --end").0, 0, "{name}");
+
+    // Somebody uses it: counted first.
+    let (code, said) = run("fix ports.exposed --apply --confirm-by probe --confirm-within 12s");
+    assert!(said.contains("tcp/6379 is used now from 203.0.113.7"), "{name}: {code}: {said}");
+    assert!(!host.shell("nft list ruleset").unwrap().contains("hostward"), "{name}");
+    let asked = "fix ports.exposed --accept-cut tcp/6379";
+    let (code, said) = run(asked);
+    assert_eq!(code, 1, "{name}: {said}");
+    assert!(said.contains("+tcp 6379 172.31.0.253/32") && said.contains("live on"), "{name}: {said}");
+    let (code, said) = run(&format!("{asked} --apply --confirm-by probe --confirm-within 12s"));
+    assert_eq!(code, 0, "{name}: {said}\n{}", host.shell("journalctl --no-pager -n 30").unwrap());
+    assert!(!reached(PUBLIC_CLIENT) && reached(PRIVATE_CLIENT) && lives(&old), "{name}: {said}");
+    let state = host.shell(&format!("systemctl is-active {UNIT}; systemctl is-enabled {UNIT}")).unwrap();
+    assert_eq!(state, "active\nenabled\n", "{name}");
+    let (code, said) = run(asked);
+    assert_eq!(code, 0, "{name}: a second fix has nothing to do: {said}");
+
+    let (code, said) = run("rollback");
+    assert_eq!(code, 0, "{name}: {said}");
+    assert!(reached(PUBLIC_CLIENT) && lives(&old), "{name}: {said}");
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(host.shell("nft list ruleset").unwrap(), rules, "{name}: rules after the rollback");
+    let after = host.shell(files).unwrap();
+    assert_eq!(after, before, "{name}: files after the rollback");
+    assert_eq!(host.shell(&format!("systemctl is-active {UNIT} || true")).unwrap(), "inactive\n", "{name}");
+    results::tested("fix firewall command", name, "limited, counted, rolled back");
 }

@@ -64,21 +64,27 @@ pub(super) fn answers(from: &str, to: &str, port: u16) -> bool {
     socket.recv(&mut [0; 8]).is_ok()
 }
 
-/// Answers what it is told on that port of every address, TCP and UDP, for as long as the test runs.
+/// Answers what it is told on these ports of every address, TCP and UDP, for as long as the test runs.
 pub(super) fn serve(space: &Netns, ports: &[u16]) {
+    serve_tcp(space, ports);
     for &port in ports {
-        let (tcp, udp) = space
-            .run(|| (TcpListener::bind(("::", port)).unwrap(), UdpSocket::bind(("0.0.0.0", port)).unwrap()))
-            .unwrap();
-        thread::spawn(move || {
-            for stream in tcp.incoming().flatten() {
-                thread::spawn(move || echo(stream));
-            }
-        });
+        let udp = space.run(|| UdpSocket::bind(("0.0.0.0", port)).unwrap()).unwrap();
         thread::spawn(move || {
             let mut buffer = [0; 64];
             while let Ok((length, from)) = udp.recv_from(&mut buffer) {
                 let _ = udp.send_to(&buffer[..length], from);
+            }
+        });
+    }
+}
+
+/// The same for TCP alone.
+pub(super) fn serve_tcp(space: &Netns, ports: &[u16]) {
+    for &port in ports {
+        let tcp = space.run(|| TcpListener::bind(("::", port)).unwrap()).unwrap();
+        thread::spawn(move || {
+            for stream in tcp.incoming().flatten() {
+                thread::spawn(move || echo(stream));
             }
         });
     }

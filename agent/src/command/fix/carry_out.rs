@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use hostward_checks::check::Lang;
+use hostward_checks::check::{Lang, Severity};
 use hostward_checks::guard::Confirm;
 
 use super::{Args, show, tell};
@@ -12,7 +12,7 @@ use crate::command::look::{Looked, Looking, look_alone};
 use crate::command::print;
 use crate::config::{Budget, Configuration};
 use crate::exit_code::{Ends, ExitCode};
-use crate::judge::{Judged, State};
+use crate::judge::{Judged, JudgedFinding, State};
 use crate::live;
 use crate::lock::Lock;
 use crate::plan::{Proposal, render};
@@ -119,7 +119,9 @@ impl CarryOut<'_> {
                 Ok(looked) => {
                     tell(transaction.set_found_after(&found(&looked.judged)), "what is found now is not kept");
                     let failing = looked.judged.iter().filter(|one| one.state == State::Fail);
-                    stays = stays.max(failing.flat_map(|one| &one.findings).filter(|one| one.waived.is_none()).count());
+                    // What is only told of (a listener that the firewall closes) is nothing that stays wrong.
+                    let counts = |one: &&JudgedFinding| one.waived.is_none() && one.severity > Severity::Info;
+                    stays = stays.max(failing.flat_map(|one| &one.findings).filter(counts).count());
                 }
                 Err(error) => tell(Err(error), "the host could not be looked at again"),
             }
