@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::thread;
 
@@ -53,6 +54,22 @@ struct Counts {
     refused: usize,
     logins: usize,
     settings: usize,
+    why: BTreeMap<String, usize>,
+}
+
+impl Counts {
+    /// Why a fix was refused or undone, by the ids of what was said.
+    fn count_reasons(&mut self, plan: &Value) {
+        let refused = plan["guards"].as_array().unwrap().iter().filter(|guard| guard["holds"] == false);
+        let mut said: Vec<String> = refused
+            .flat_map(|guard| guard["said"].as_array().unwrap())
+            .map(|said| said["id"].as_str().unwrap().to_owned())
+            .collect();
+        said.extend(plan["transaction"]["why"].as_str().map(|why| format!("undone: {why}")));
+        said.sort();
+        said.dedup();
+        said.into_iter().for_each(|id| *self.why.entry(id).or_default() += 1);
+    }
 }
 
 /// One random state of a booted host.
@@ -152,7 +169,7 @@ impl<'h> State<'h> {
     /// What a fix must not touch where it is refused, and what it changed otherwise: every file of /etc, homes, modes.
     fn files(&self) -> String {
         self.host
-            .shell("find /etc /root /home -xdev \\( -type f -o -type d \\) -printf '%p %m %U %G ' -exec sh -c 'test -f \"$1\" && sha256sum <\"$1\" || echo' _ {} \\; | sort")
+            .shell("find /etc /root /home -xdev -printf '%p %y %m %U %G\\n' | sort; find /etc /root /home -xdev -type f -print0 | xargs -0 sha256sum | sort")
             .unwrap()
     }
 
@@ -187,20 +204,28 @@ impl<'h> State<'h> {
         let told_before = self.settings();
         let mut command = self.host.unit("/usr/local/bin/hostward");
         command.args(["fix", "sshd", "accounts", "keys", "--password-budget", "0", "--apply", "--json"]);
-        command.args(["--confirm-by", "probe", "--confirm-within", "2s"]);
+        command.args(["--confirm-by", "probe", "--confirm-within", "6s"]);
         if rng.chance(30) {
             command.args(["--accept-cut", "dev"]);
         }
         let output = command.output().unwrap();
         let (text, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         let name = &self.name;
-        let context =
-            || format!("{name}: exit {:?}\n{}\n{text}\n{said}\n{}", output.status.code(), self.config, self.script);
+        let context = || {
+            let journal = self.host.shell("journalctl -q --no-pager -o cat -n 60 -u 'hostward-*'; cat /var/lib/hostward/transactions/*/stage.json | tail -c 3000").unwrap_or_default();
+            format!(
+                "{journal}\n{name}: exit {:?}\n{}\n{text}\n{said}\n{}",
+                output.status.code(),
+                self.config,
+                self.script
+            )
+        };
         let plan: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{}", context()));
         let stage = plan["transaction"]["stage"].as_str().unwrap_or_default();
         match output.status.code() {
             Some(3) => {
                 counts.refused += 1;
+                counts.count_reasons(&plan);
                 let now = self.files();
                 let differ: Vec<_> = now.lines().filter(|line| !before.contains(*line)).collect();
                 assert!(before == now, "{}\nchanged although refused: {differ:?}", context());
@@ -405,8 +430,8 @@ fn whoever_the_guard_named_still_logs_in() {
             "fix-lockout",
             suite.name(),
             format!(
-                "{each} states: {} applied, {} refused, {} nothing to do; {} logins kept, {} settings changed as planned",
-                counts.applied, counts.refused, counts.nothing, counts.logins, counts.settings
+                "{each} states: {} applied, {} refused {:?}, {} nothing to do; {} logins kept, {} settings changed as planned",
+                counts.applied, counts.refused, counts.why, counts.nothing, counts.logins, counts.settings
             ),
         );
         counts.applied
