@@ -117,11 +117,13 @@ fn attempt(asked: &Asked<'_>, obstacles: &Obstacles) -> Proposal {
         access: asked.access.clone(),
     };
     let mut findings = found(asked.judged);
-    let mut tried: BTreeSet<(&str, String)> = BTreeSet::new();
+    // A finding that stands and would be mended otherwise than before is tried again.
+    let key = |check: &Check, finding: &Finding| (check.id, finding.subject.clone(), format!("{:?}", finding.fix));
+    let mut tried = BTreeSet::new();
     let mut whole = Plan::default();
     for round in 0..ROUNDS {
         let fresh: Vec<&(&Check, Finding)> =
-            findings.iter().filter(|(check, finding)| !tried.contains(&(check.id, finding.subject.clone()))).collect();
+            findings.iter().filter(|(check, finding)| !tried.contains(&key(check, finding))).collect();
         let (mendable, other): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|(_, finding)| !finding.fix.is_empty());
         if round == 0 {
             // What is only worth knowing is nothing to be mended.
@@ -131,7 +133,7 @@ fn attempt(asked: &Asked<'_>, obstacles: &Obstacles) -> Proposal {
         if mendable.is_empty() {
             break;
         }
-        tried.extend(mendable.iter().map(|(check, finding)| (check.id, finding.subject.clone())));
+        tried.extend(mendable.iter().map(|(check, finding)| key(check, finding)));
         let wanted: Vec<Wanted<'_>> =
             mendable.iter().map(|(check, finding)| Wanted { check: check.id, finding }).collect();
         let part = fold(&survey.root, &mut now, asked.policy, &wanted, obstacles, asked.circumstances);

@@ -95,7 +95,7 @@ impl<'h> State<'h> {
             if rng.chance(70) {
                 script.push_str(&format!("echo '{name}:Pa55-{name}-word' | chpasswd\n"));
             }
-            let keyed = rng.chance(if index == 0 { 75 } else { 60 });
+            let keyed = rng.chance(if index == 0 { 90 } else { 60 });
             let home = if index == 0 { "/root".to_owned() } else { format!("/home/{name}") };
             if keyed {
                 let options = *[
@@ -114,7 +114,7 @@ impl<'h> State<'h> {
                     "install -d -m 700 -o {name} -g {name} {home}/.ssh; echo '{options}{line}' >{home}/.ssh/authorized_keys\n\
                      chown {name}:{name} {home}/.ssh/authorized_keys; chmod 600 {home}/.ssh/authorized_keys\n"
                 ));
-                match rng.below(12) {
+                match rng.below(16) {
                     0 => script.push_str(&format!("chmod 666 {home}/.ssh/authorized_keys\n")),
                     1 => script.push_str(&format!("chmod 777 {home}\n")),
                     _ => {}
@@ -153,7 +153,7 @@ impl<'h> State<'h> {
         self.host.shell(&format!("printf '%s' '{config}' >/tmp/c; {place}")).unwrap();
         self.host.shell(RELOAD).unwrap_or_else(|error| panic!("{}: {error:#}\n{}", self.name, self.config));
         for account in &mut self.accounts {
-            if rng.chance(75) {
+            if account.keyed && rng.chance(90) {
                 let source = if rng.chance(60) { PUBLIC_CLIENT } else { PRIVATE_CLIENT };
                 let outcome = self.client.login(account.name, source, &With::Key(account.key.clone())).unwrap();
                 account.used = outcome.shell;
