@@ -1,7 +1,7 @@
 //! Who can log in, how, from where, and what it grants: the matrix that every check about logins reads.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::fact::{Fact, Why};
 use crate::observation::UnixSeconds;
@@ -44,6 +44,8 @@ pub struct DaemonAccess {
     pub global: Result<Effective, Refusal>,
     /// The settings of the connections looked at, each once; [`SourceAccess::settings`] counts into it.
     pub effective: Vec<Effective>,
+    /// Where the first Match block of each file begins.
+    pub blocks: Vec<(PathBuf, u32)>,
     /// sshd's path, for commands.
     pub program: String,
     /// The daemon's own options, for commands: each with a space in front.
@@ -59,6 +61,11 @@ impl DaemonAccess {
     /// All different settings: those outside every Match block, then those of the connections looked at.
     pub fn settings(&self) -> impl Iterator<Item = &Effective> {
         self.global.iter().chain(&self.effective)
+    }
+
+    /// Whether a line stands in a Match block: it beats every global value while the block holds.
+    pub fn in_block(&self, file: &Path, line: u32) -> bool {
+        self.blocks.iter().any(|(path, first)| path == file && *first < line)
     }
 
     /// Whether this sshd knows a keyword, in lower case.

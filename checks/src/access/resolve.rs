@@ -61,6 +61,7 @@ fn daemon(host: &Host, seen: &Observations, instance: &Instance, ask: Ask<'_>) -
         doubts: instance.doubts(),
         global,
         effective: Vec::new(),
+        blocks: instance.configuration.blocks(),
         program: crate::check::path_text(instance.program.clone()),
         options: options(instance),
     };

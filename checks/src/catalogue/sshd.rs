@@ -87,7 +87,7 @@ fn close(daemon: &DaemonAccess, source: &SourceAccess, keyword: &'static str, va
     let global = daemon.global.as_ref().ok().and_then(|global| global.value(&key)).map(|value| &value.origin);
     for decision in source.decided_by.iter().filter(|decision| decision.keyword == keyword) {
         if let Origin::Line { file, line } = &decision.origin
-            && global != Some(&decision.origin)
+            && (global != Some(&decision.origin) || daemon.in_block(file, *line))
             && !decision.value.eq_ignore_ascii_case(value)
         {
             edits.push(Edit::SshdLine { file: file.clone(), line: *line, keyword, value: value.to_owned() });

@@ -55,6 +55,18 @@ impl Configuration {
             })
     }
 
+    /// Where the first Match block of each file begins: what stands behind it beats every global value while the block holds.
+    pub fn blocks(&self) -> Vec<(PathBuf, u32)> {
+        let all = self.all_files();
+        all.filter_map(|(path, lines)| {
+            let first = (1..).zip(&lines.lines).find(|(_, line)| {
+                directive(line).is_some_and(|(word, _)| word.eq_ignore_ascii_case(b"match"))
+            });
+            first.map(|(number, _)| (path.to_path_buf(), number))
+        })
+        .collect()
+    }
+
     /// Whether a word of the file means the same as a keyword: another case, or an alias.
     pub fn means(&self, word: &[u8], keyword: &str) -> bool {
         let key = |word: &[u8]| keyword::lookup(&self.build, word).map(|(key, _)| key);

@@ -231,13 +231,8 @@ impl Configuration {
 
     /// Lines whose keyword sshd accepts and does not act on, whatever they say.
     pub fn without_effect(&self) -> Vec<Idle> {
-        let main = self.main.iter().map(|lines| (self.file.as_path(), lines));
-        let included = self.includes.includes.values().flatten().filter_map(|(path, loaded)| match loaded {
-            Loaded::Lines(lines) => Some((path.as_path(), lines)),
-            Loaded::Failed(_) => None,
-        });
         let mut out: Vec<Idle> = Vec::new();
-        for (path, lines) in main.chain(included) {
+        for (path, lines) in self.all_files() {
             for (line, text) in (1_u32..).zip(&lines.lines) {
                 let mut rest = Some(text.clone());
                 let Some(word) = super::lexer::strdelim(&mut rest, true) else { continue };
@@ -253,6 +248,16 @@ impl Configuration {
 
     fn lines_with(&self, keywords: &[&str]) -> Vec<(String, String)> {
         self.main.iter().chain(self.included()).flat_map(|lines| words_of(lines, keywords)).collect()
+    }
+
+    /// Every file that could be read, with its lines; one that several patterns name, several times.
+    pub(super) fn all_files(&self) -> impl Iterator<Item = (&Path, &Arc<Lines>)> {
+        let main = self.main.iter().map(|lines| (self.file.as_path(), lines));
+        let included = self.includes.includes.values().flatten().filter_map(|(path, loaded)| match loaded {
+            Loaded::Lines(lines) => Some((path.as_path(), lines)),
+            Loaded::Failed(_) => None,
+        });
+        main.chain(included)
     }
 
     /// The main file's lines, where it could be read.

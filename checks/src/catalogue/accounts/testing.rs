@@ -153,6 +153,7 @@ impl Case {
             accounts,
             doubts: Vec::new(),
             global: Ok(settings.clone()),
+            blocks: Vec::new(),
             effective: vec![settings],
             program: String::new(),
             options: String::new(),
