@@ -59,9 +59,9 @@ impl Configuration {
     pub fn blocks(&self) -> Vec<(PathBuf, u32)> {
         let all = self.all_files();
         all.filter_map(|(path, lines)| {
-            let first = (1..).zip(&lines.lines).find(|(_, line)| {
-                directive(line).is_some_and(|(word, _)| word.eq_ignore_ascii_case(b"match"))
-            });
+            let first = (1..)
+                .zip(&lines.lines)
+                .find(|(_, line)| directive(line).is_some_and(|(word, _)| word.eq_ignore_ascii_case(b"match")));
             first.map(|(number, _)| (path.to_path_buf(), number))
         })
         .collect()

@@ -294,7 +294,12 @@ fn words_of<'a>(lines: &'a Lines, keywords: &'a [&str]) -> impl Iterator<Item = 
         let mut rest = Some(line.clone());
         let word = super::lexer::strdelim(&mut rest, true)?;
         let word = String::from_utf8_lossy(&word).to_ascii_lowercase();
-        let text = || String::from_utf8_lossy(&rest.unwrap_or_default()).into_owned();
+        // sshd strips what stands at the end of a line before it looks at it, the carriage return of CRLF too.
+        let text = || {
+            let rest = rest.unwrap_or_default();
+            let end = rest.iter().rposition(|byte| !b" \t\r\n\x0c".contains(byte)).map_or(0, |at| at + 1);
+            String::from_utf8_lossy(rest.get(..end).unwrap_or_default()).into_owned()
+        };
         keywords.contains(&word.as_str()).then(|| (word, text()))
     })
 }

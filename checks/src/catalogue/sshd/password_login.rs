@@ -129,6 +129,24 @@ mod tests {
     }
 
     #[test]
+    fn a_block_with_crlf_is_told_apart() {
+        let closed = "PasswordAuthentication no\r\nKbdInteractiveAuthentication no\r\nUsePAM yes\r\n";
+        let open = "Match Address 203.0.113.0/24\r\n\tPasswordAuthentication yes\r\n";
+        let findings = expect(&CHECK, &Case::fail(&format!("{closed}{open}"), &["account:ann open"]));
+        let file = "/etc/ssh/sshd_config".into();
+        let want = Edit::SshdLine { file, line: 5, keyword: "PasswordAuthentication", value: "no".to_owned() };
+        assert_eq!(findings[0].fix, [want]);
+    }
+
+    #[test]
+    fn what_match_all_opens_is_closed_in_both_places() {
+        let config = "KbdInteractiveAuthentication no\nUsePAM yes\nMatch all\nPasswordAuthentication yes\n";
+        let findings = expect(&CHECK, &Case::fail(config, &["account:ann open"]));
+        let lines = findings[0].fix.iter().filter(|edit| matches!(edit, Edit::SshdLine { line: 4, .. })).count();
+        assert_eq!((lines, findings[0].fix.len()), (1, 2), "{:?}", findings[0].fix);
+    }
+
+    #[test]
     fn the_fix_edits_the_match_block_that_opens_it() {
         let case = Case::fail(
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM yes\nMatch Address 10.0.0.0/8\n\
