@@ -35,28 +35,33 @@ impl Form {
 
     /// A line that sets the key, as it would have to be; None: the line is about something else.
     fn revised(self, text: &[u8], key: &str, value: &str) -> Option<Vec<u8>> {
-        let start = text.iter().position(|byte| !byte.is_ascii_whitespace())?;
-        let (indent, rest) = text.split_at_checked(start)?;
+        let comment = text.iter().position(|byte| *byte == b'#');
+        let (body, comment) = text.split_at_checked(comment.unwrap_or(text.len()))?;
+        let start = body.iter().position(|byte| !byte.is_ascii_whitespace())?;
+        let (indent, rest) = body.split_at_checked(start)?;
         let end = rest.iter().position(|byte| byte.is_ascii_whitespace() || (*byte == b'=' && self != Self::Defs));
         let (word, rest) = rest.split_at_checked(end.unwrap_or(rest.len()))?;
-        let same =
-            if self == Self::AnyCase { word.eq_ignore_ascii_case(key.as_bytes()) } else { word == key.as_bytes() };
-        // A key alone is no setting of login.defs.
-        if !same || (self == Self::Defs && rest.trim_ascii().is_empty()) {
+        let same = match self {
+            // A comment is part of the value, and of a key that it follows at once; a key alone is no setting.
+            Self::Defs => {
+                word == key.as_bytes() && (end.is_some() && !(rest.trim_ascii().is_empty() && comment.is_empty()))
+            }
+            Self::Conf => word == key.as_bytes(),
+            Self::AnyCase => word.eq_ignore_ascii_case(key.as_bytes()),
+        };
+        if !same {
             return None;
         }
-        let comment = rest.iter().position(|byte| *byte == b'#').and_then(|at| rest.get(at..));
-        let had = rest.get(..rest.len() - comment.map_or(0, <[u8]>::len)).unwrap_or(rest);
         if self == Self::Defs {
             let separator = rest.iter().take_while(|byte| b" \t".contains(byte));
             let line: Vec<u8> = indent.iter().chain(word).chain(separator).copied().chain(value.bytes()).collect();
-            let lines = comment.map(|comment| [indent, comment, b"\n"].concat()).unwrap_or_default();
-            return Some([lines, line].concat());
+            let above = if comment.is_empty() { Vec::new() } else { [indent, comment, b"\n"].concat() };
+            return Some([above, line].concat());
         }
-        let mut line = [indent, word, b" = ", value.as_bytes()].concat();
-        if let Some(comment) = comment {
-            let gap = had.len() - had.trim_ascii_end().len();
-            line.extend_from_slice(had.get(had.len() - gap..).filter(|gap| !gap.is_empty()).unwrap_or(b" "));
+        let mut line = [indent, key.as_bytes(), b" = ", value.as_bytes()].concat();
+        if !comment.is_empty() {
+            let gap = body.get(body.trim_ascii_end().len()..).filter(|gap| !gap.is_empty());
+            line.extend_from_slice(gap.unwrap_or(b" "));
             line.extend_from_slice(comment);
         }
         Some(line)

@@ -155,7 +155,12 @@ fn number(module: &Module, conf: &[(PathBuf, Setting)], key: &str) -> Option<Sou
     if let Some(value) = module.number(key) {
         return Some(Sourced { value, place: Some((module.file.clone(), module.line)) });
     }
-    conf.iter().rev().filter(|(_, setting)| setting.key == key).find_map(|(file, setting)| {
+    // libpwquality compares keys without case (`settings.c`), pam_faillock with it (`faillock_config.c`).
+    let same = |setting: &Setting| match module.name.as_str() {
+        "pam_pwquality" => setting.key.eq_ignore_ascii_case(key),
+        _ => setting.key == key,
+    };
+    conf.iter().rev().filter(|(_, setting)| same(setting)).find_map(|(file, setting)| {
         let value = setting.value.parse().ok()?;
         Some(Sourced { value, place: Some((Path::new(file).to_path_buf(), setting.line)) })
     })
