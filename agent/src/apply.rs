@@ -244,7 +244,14 @@ pub fn undo(
         transaction.set_stage(Stage::Undone { why: why.clone() })?;
         return Ok(Outcome::Undone { why });
     }
-    transaction.set_stage(Stage::Undoing { why: why.clone(), step })?;
+    transaction.release();
+    let kept = matches!(transaction.stage(), Stage::Confirmed | Stage::Stuck { .. });
+    match transaction.set_stage(Stage::Undoing { why: why.clone(), step }) {
+        // Nobody would go on with it after a crash.
+        Err(error) if kept => return Err(error),
+        // On a disk that takes no stage `recover` finds the old one, and undoes it once more. What keeps somebody out is put back now.
+        _ => {}
+    }
     let mut left = Vec::new();
     if step >= Step::Calls {
         for call in transaction.manifest().calls().into_iter().rev() {

@@ -101,6 +101,8 @@ const MANIFEST: &str = "manifest.json";
 const STAGE: &str = "stage.json";
 const UNITS: &str = "units.json";
 const FOUND: &str = "found.json";
+/// Room for undoing it on a disk that has been filled since.
+const RESERVE: &str = "reserve";
 /// Directories of contents.
 const BEFORE: &str = "before";
 const AFTER: &str = "after";

@@ -320,7 +320,10 @@ impl Dir {
     }
 
     /// The same directory, open for reading. The descriptor names it, so there is nothing to race with.
-    fn readable(&self) -> Result<OwnedFd, Errno> {
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn readable(&self) -> Result<OwnedFd, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         rustix::fs::openat(&self.fd, ".", flags, Mode::empty())
     }

@@ -64,8 +64,8 @@ fn rustix_set(file: &std::fs::File, name: &str, value: &[u8]) -> Result<()> {
     Ok(hostward::tree::xattr::write(file, &all)?)
 }
 
-/// Attributes of files that are replaced: one of a user's, and an access list for user 7.
-fn attributes() -> [(&'static str, &'static str, Vec<u8>); 2] {
+/// Attributes of files that are replaced: one of a user's, a label, and an access list for user 7.
+fn attributes() -> [(&'static str, &'static str, Vec<u8>); 3] {
     let mut list: Vec<u8> = 2_u32.to_le_bytes().to_vec();
     // posix_acl_xattr(5): tag, permissions, id. The owner, user 7, the group, the mask, others.
     for (tag, permissions, id) in
@@ -74,7 +74,11 @@ fn attributes() -> [(&'static str, &'static str, Vec<u8>); 2] {
         list.extend([tag.to_le_bytes(), permissions.to_le_bytes()].concat());
         list.extend(id.to_le_bytes());
     }
-    [("etc/ssh/sshd_config", "user.note", b"kept".to_vec()), ("etc/shadow", "system.posix_acl_access", list)]
+    [
+        ("etc/ssh/sshd_config", "user.note", b"kept".to_vec()),
+        ("etc/passwd", "security.selinux", b"system_u:object_r:passwd_file_t:s0\0".to_vec()),
+        ("etc/shadow", "system.posix_acl_access", list),
+    ]
 }
 
 /// The plan: files replaced, made, removed, given other owners and modes; directories made and narrowed; a user's home.

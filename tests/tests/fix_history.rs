@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use hostward::transaction::{Stage, Store};
+use hostward_checks::guard::Confirm;
 use hostward_checks::plan::Obstacle;
 use hostward_tests::tier::Tier;
 use hostward_tests::{binary, results, transact};
@@ -182,6 +183,39 @@ fn a_disk_that_is_too_full_is_told_before_the_first_write() {
     });
     assert!(refused > 2 && done > 2, "{refused} {done}");
     results::tested("fix_history", "full disk", format!("{refused} sizes refused, {done} done"));
+}
+
+#[test]
+fn a_disk_that_was_filled_since_does_not_keep_a_fix_from_being_undone() {
+    with_own_mounts(|| {
+        let keep = tempfile::tempdir().unwrap();
+        mount(Some("none"), keep.path(), Some("tmpfs"), MsFlags::empty(), Some("size=6m,mode=755")).unwrap();
+        let dir = root(&keep);
+        let old = transact::picture(&dir).unwrap();
+        let plan = transact::plan(&dir).unwrap();
+        let mut store = Store::alone(&dir).unwrap();
+        let within = std::time::Duration::from_secs(1);
+        let new =
+            hostward::transaction::New { confirm: Confirm::Login, confirm_within: within, ..transact::new(&plan) };
+        let mut transaction = store.begin(&new).unwrap();
+        let id = transaction.id().to_owned();
+        let outcome = hostward::apply::run(store.tree(), &mut transaction, &mut hostward::apply::Offline).unwrap();
+        assert_eq!(outcome, hostward::apply::Outcome::Waiting);
+        drop((store, transaction));
+        // Whoever fills it takes every byte.
+        let mut full = std::fs::File::create(keep.path().join("full")).unwrap();
+        let page = [b'x'; 4096];
+        while std::io::Write::write_all(&mut full, &page).is_ok() {}
+        assert!(std::fs::write(dir.join("etc/more"), page).is_err());
+        std::fs::remove_file(dir.join("etc/more")).unwrap();
+        std::thread::sleep(within);
+        let (code, text) = hostward(&dir, &["recover"]);
+        assert_eq!(code, 0, "{text}");
+        assert_eq!(transact::picture(&dir).unwrap(), old);
+        let stage = Store::open(&dir).unwrap().get(&id).unwrap().stage().clone();
+        assert!(matches!(stage, Stage::Undone { .. }), "{stage:?}");
+    });
+    results::tested("fix_history", "disk filled since", "undone");
 }
 
 #[test]

@@ -213,6 +213,8 @@ impl Turn<'_> {
             xattr::write(&fd, &xattrs)?;
             // An access list carries a mode of its own.
             set_mode(&fd, owner.mode)?;
+        } else {
+            xattr::inherit_label(dir.readable()?, &fd)?;
         }
         let mut file = File::from(fd);
         file.write_all(content)?;
@@ -237,6 +239,7 @@ impl Turn<'_> {
         let opened =
             rustix::fs::openat(&made, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         set_owner(&opened, owner)?;
+        xattr::inherit_label(dir.readable()?, &opened)?;
         rustix::fs::fsync(&opened)?;
         dir.rename(temporary, name, false)?;
         Ok(())

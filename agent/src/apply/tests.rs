@@ -495,3 +495,30 @@ fn the_account_files_are_locked_as_their_own_programs_lock_them() {
     std::os::unix::fs::symlink("shadow", dir.path().join("etc/.pwd.lock")).unwrap();
     assert!(passwords::lock_within(&tree, Duration::ZERO).is_err());
 }
+
+#[test]
+fn what_is_new_in_an_image_with_labels_has_one() {
+    let dir = root();
+    let label = |path: &str| {
+        let xattrs = crate::tree::xattr::read(std::fs::File::open(dir.path().join(path)).unwrap()).unwrap();
+        xattrs.into_iter().find(|xattr| xattr.name.as_c_str() == c"security.selinux").map(|xattr| xattr.value)
+    };
+    let ssh = std::fs::File::open(dir.path().join("etc/ssh")).unwrap();
+    let value = b"system_u:object_r:etc_t:s0\0";
+    if rustix::fs::fsetxattr(&ssh, c"security.selinux", value, rustix::fs::XattrFlags::empty()).is_err() {
+        eprintln!("skipped: no labels here");
+        return;
+    }
+    let plan = planned(vec![
+        change("/etc/plain", State::Absent, State::file(*b"x", me(0o600))),
+        change("/etc/ssh/d", State::Absent, State::Dir { owner: me(0o755) }),
+        change("/etc/ssh/d/x", State::Absent, State::file(*b"x", me(0o600))),
+    ]);
+    let mut store = Store::open(dir.path()).unwrap();
+    let mut transaction = store.begin(&new(&plan)).unwrap();
+    run(store.tree(), &mut transaction, &mut Noted::default()).unwrap();
+    for path in ["etc/ssh/d", "etc/ssh/d/x"] {
+        assert_eq!(label(path).as_deref(), Some(&value[..]), "{path}");
+    }
+    assert_eq!(label("etc/plain"), None);
+}

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{AFTER, BEFORE, Content, MANIFEST, Manifest, PATH, STAGE, Stages};
+use super::{AFTER, BEFORE, Content, MANIFEST, Manifest, PATH, RESERVE, STAGE, Stages, space};
 use crate::tree::{Dir, Tree, digest};
 
 /// The most bytes of a file of the store.
@@ -82,6 +82,7 @@ pub(super) fn write_transaction(
             }
             blobs.sync().context("failed to sync the transaction")?;
         }
+        create(&dir, RESERVE, &vec![0; space::reserve(effects)])?;
         create(&dir, MANIFEST, &serde_json::to_vec_pretty(manifest)?)?;
         create(&dir, STAGE, &serde_json::to_vec_pretty(stages)?)?;
         dir.sync().context("failed to sync the transaction")?;

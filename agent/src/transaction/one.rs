@@ -6,8 +6,8 @@ use anyhow::Context;
 use hostward_checks::effect::{Effect, FileChange, State, UnitAction};
 
 use super::{
-    AFTER, BEFORE, FOUND, Found, Manifest, Moment, Record, STAGE, Side, Stage, Transaction, UNITS, UnitRecord, UnitWas,
-    What, disk,
+    AFTER, BEFORE, FOUND, Found, Manifest, Moment, RESERVE, Record, STAGE, Side, Stage, Transaction, UNITS, UnitRecord,
+    UnitWas, What, disk,
 };
 
 impl Transaction {
@@ -41,6 +41,12 @@ impl Transaction {
         disk::replace_json(&self.dir, STAGE, &stages)?;
         self.stages = stages;
         Ok(())
+    }
+
+    /// Gives up the room that was kept aside for undoing it.
+    pub(crate) fn release(&self) {
+        // Without it the disk is as full as it was.
+        let _ = self.dir.unlink(RESERVE);
     }
 
     /// Reads the stage again: another process may have changed it.

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use hostward_checks::effect::{FileChange, State};
+use hostward_checks::effect::{Effect, FileChange, State};
 
 use crate::tree::{Dir, Tree, refused};
 
@@ -13,6 +13,8 @@ use crate::tree::{Dir, Tree, refused};
 const PER_FILE: u64 = 16 << 10;
 /// What the manifest and the stages take, and what is left to others.
 const RESERVE: u64 = 1 << 20;
+/// What the stages of undoing take.
+const STAGES: u64 = 64 << 10;
 
 /// What one file system is asked for.
 #[derive(Debug)]
@@ -24,6 +26,17 @@ struct Demand {
     free_inodes: Option<u64>,
 }
 
+/// How much is kept aside for undoing these effects: every old content beside the new one, and the stages.
+pub(super) fn reserve(effects: &[&Effect]) -> usize {
+    let files =
+        effects.iter().filter_map(|effect| if let Effect::File(change) = *effect { Some(change) } else { None });
+    usize::try_from(back(files)).unwrap_or(0)
+}
+
+fn back<'a>(files: impl Iterator<Item = &'a FileChange>) -> u64 {
+    STAGES + files.map(|change| change.before.content().map_or(0, |content| content.len() as u64 + 4096)).sum::<u64>()
+}
+
 /// Makes sure that a plan fits: old and new content into the store, new content beside the old one where it stands.
 ///
 /// # Errors
@@ -31,7 +44,8 @@ struct Demand {
 pub(super) fn enough(tree: &Tree, store: &Dir, files: &[&FileChange]) -> anyhow::Result<()> {
     let mut demands = BTreeMap::new();
     let size = |state: &State| state.content().map_or(0, |content| content.len() as u64);
-    let kept = files.iter().map(|change| size(&change.before) + size(&change.after) + 2 * PER_FILE).sum::<u64>();
+    let kept = files.iter().map(|change| size(&change.before) + size(&change.after) + 2 * PER_FILE).sum::<u64>()
+        + back(files.iter().copied());
     add(&mut demands, store.as_fd(), store.path().to_path_buf(), kept + RESERVE, 8 + 2 * files.len() as u64)?;
     for change in files {
         // A directory that the plan makes lies where the nearest one above it lies.

@@ -113,7 +113,7 @@ fn a_transaction_reads_back_as_it_was_planned() {
             assert_eq!(at, top.join(&id).join("before/0"));
         }
     }
-    assert_eq!(seen, 1 + 1 + 2 + 2 + 3 + 3, "the store, the transaction, two directories, two files, the contents");
+    assert_eq!(seen, 1 + 1 + 2 + 3 + 3 + 3, "the store, the transaction, two directories, three files, the contents");
 }
 
 #[test]

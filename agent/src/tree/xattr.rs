@@ -53,6 +53,20 @@ pub fn read(node: impl AsFd) -> Result<Vec<Xattr>, Errno> {
     Ok(found)
 }
 
+/// Gives a new node the SELinux label of its directory where the kernel gave it none: an image of a host with SELinux that is mended
+/// on one without would boot with files that its sshd may not read.
+///
+/// # Errors
+/// The kernel's.
+pub fn inherit_label(dir: impl AsFd, node: impl AsFd) -> Result<(), Errno> {
+    const LABEL: &CStr = c"security.selinux";
+    let label = |of: Vec<Xattr>| of.into_iter().find(|xattr| xattr.name.as_c_str() == LABEL);
+    match (label(read(dir)?), label(read(&node)?)) {
+        (Some(label), None) => rustix::fs::fsetxattr(node, LABEL, &label.value, XattrFlags::empty()),
+        _ => Ok(()),
+    }
+}
+
 /// Gives an open node exactly these attributes.
 ///
 /// # Errors
