@@ -109,9 +109,8 @@ impl Scene {
 
 #[test]
 fn the_unit_holds_the_table_and_lets_go() {
-    let long = ["trixie"].into_iter().chain(REQUIRED).chain(WHERE_ANSWERED);
-    let mut names: Vec<&str> = Tier::current().pick(vec!["bookworm", "noble"], long.collect());
-    names.dedup();
+    let all = REQUIRED.into_iter().chain(WHERE_ANSWERED).collect();
+    let names: Vec<&str> = Tier::current().pick(vec!["bookworm", "noble"], all);
     for name in names {
         match Suite::find(name) {
             Ok(suite) => holds(&suite),
