@@ -245,12 +245,14 @@ pub fn undo(
         return Ok(Outcome::Undone { why });
     }
     transaction.release();
-    let kept = matches!(transaction.stage(), Stage::Confirmed | Stage::Stuck { .. });
-    match transaction.set_stage(Stage::Undoing { why: why.clone(), step }) {
-        // Nobody would go on with it after a crash.
-        Err(error) if kept => return Err(error),
+    if let Err(error) = transaction.set_stage(Stage::Undoing { why: why.clone(), step }) {
+        // What is on disk may be newer than what we know: a stage that got its name and was not synced.
+        transaction.refresh()?;
+        if transaction.stage().is_final() {
+            // Nobody would go on with it after a crash.
+            return Err(error);
+        }
         // On a disk that takes no stage `recover` finds the old one, and undoes it once more. What keeps somebody out is put back now.
-        _ => {}
     }
     let mut left = Vec::new();
     if step >= Step::Calls {
