@@ -117,7 +117,7 @@ impl Suite {
         );
         mount(Some("overlay"), &root, Some("overlay"), MsFlags::empty(), Some(options.as_str()))
             .with_context(|| format!("failed to mount an overlay of {self}"))?;
-        Ok(Overlay { root, _directory: directory })
+        Ok(Overlay { root, directory })
     }
 }
 
@@ -161,7 +161,7 @@ fn remove_abandoned(parent: &Path) {
 #[derive(Debug)]
 pub struct Overlay {
     root: PathBuf,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Overlay {
@@ -169,6 +169,12 @@ impl Overlay {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The layer that holds what was changed, for a host to boot from over the same suite.
+    #[must_use]
+    pub fn changes(&self) -> PathBuf {
+        self.directory.path().join("upper")
     }
 
     /// The place of an absolute path of the root file system; links on the way are not resolved.
