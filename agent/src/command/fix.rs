@@ -162,9 +162,15 @@ fn show(args: &Args, proposal: &Proposal, done: Option<&carry_out::Done>, lang: 
         return print(&format!("{}\n", serde_json::to_string_pretty(&block)?));
     }
     match done {
-        None => print(&(render::text(proposal, lang) + &render::summary(proposal, lang))),
+        None => print(&(render::text(proposal, lang, room()) + &render::summary(proposal, lang))),
         Some(done) => print(&done.text(lang)),
     }
+}
+
+/// What the plan may take: Cloud Assistant keeps little, and its end tells what became of it.
+fn room() -> Option<usize> {
+    const LAST_LINES: usize = 1000;
+    (!std::io::stdout().is_terminal()).then_some(crate::report::text::SHORT_LIMIT - LAST_LINES)
 }
 
 /// A warning that does not end the fix.

@@ -70,12 +70,31 @@ fn detail(effect: &Effect) -> String {
     }
 }
 
-/// The plan as text, without its last line.
-pub fn text(proposal: &Proposal, lang: Lang) -> String {
+/// The plan as text, without its last line. Where it may take only so many bytes the diffs go first, then what stays, then the end.
+pub fn text(proposal: &Proposal, lang: Lang, most: Option<usize>) -> String {
+    let most = most.unwrap_or(usize::MAX);
+    let whole = whole(proposal, lang, true);
+    if whole.len() <= most {
+        return whole;
+    }
+    let note = match lang {
+        Lang::En => "(shortened: --json for all of it)\n",
+        Lang::Zh => "（已缩短：完整内容请用 --json）\n",
+    };
+    let short = self::whole(proposal, lang, false);
+    let room = most.saturating_sub(note.len());
+    let cut = short.lines().scan(0, |length, line| {
+        *length += line.len() + 1;
+        (*length <= room).then_some(line)
+    });
+    cut.map(|line| format!("{line}\n")).collect::<String>() + note
+}
+
+fn whole(proposal: &Proposal, lang: Lang, details: bool) -> String {
     let zh = lang == Lang::Zh;
     let mut out = String::new();
     for planned in &proposal.plan.effects {
-        out.push_str(&effect_block(planned, lang));
+        out.push_str(&effect_block(planned, lang, details));
     }
     for outcome in &proposal.outcomes {
         out.push_str(&guard_block(outcome, lang));
@@ -112,7 +131,7 @@ fn about(reason: &Reason) -> String {
     format!("{} {}", reason.check, brief(&reason.subject, 120))
 }
 
-fn effect_block(planned: &Planned, lang: Lang) -> String {
+fn effect_block(planned: &Planned, lang: Lang, details: bool) -> String {
     let mut out = format!("{}\n", headline(&planned.effect, lang));
     let mut checks: Vec<&str> = planned.reasons.iter().map(|reason| reason.check).collect();
     checks.dedup();
@@ -124,7 +143,7 @@ fn effect_block(planned: &Planned, lang: Lang) -> String {
         let word = if lang == Lang::Zh { "原因" } else { "for" };
         out.push_str(&format!("  {word}: {check} ({named}{more})\n"));
     }
-    for line in detail(&planned.effect).lines() {
+    for line in detail(&planned.effect).lines().filter(|_| details) {
         out.push_str(&format!("  | {}\n", brief(line, 400)));
     }
     out

@@ -84,7 +84,7 @@ impl CarryOut<'_> {
             keepers: self.proposal.keepers(),
         })?;
         if !self.args.json {
-            print(&render::text(self.proposal, self.lang))?;
+            print(&render::text(self.proposal, self.lang, super::room()))?;
         }
         let stage = match self.looking.root {
             Some(_) => {
