@@ -1,7 +1,8 @@
 //! The guards of sshd itself: what really runs after a reload is what was planned, and nothing else.
 
-use super::{Case, Confirm, Guard, Rule, Ruling};
-use crate::check::{Message, Text, path_text};
+use super::{Case, Circumstances, Confirm, Guard, Rule, Ruling};
+use crate::check::{Input, Message, Text, path_text};
+use crate::edit::Edit;
 use crate::effect::{Effect, Verb};
 use crate::observation::Mode;
 use crate::plan::Said;
@@ -41,7 +42,7 @@ pub static ALGORITHMS: Guard = Guard {
         en: "a change of algorithms or host keys is confirmed by a new login",
         zh: "算法或主机密钥的修改须由新的登录确认",
     },
-    rule: Rule::Host(algorithms),
+    rule: Rule::Edit(algorithms),
 };
 
 macro_rules! message {
@@ -89,7 +90,6 @@ message!(
     "AllowGroups or DenyGroups decides about logins, and members come from {where} too, which hostward does not read: --accept-cut '*' if you know that nobody is cut",
     "登录由 AllowGroups 或 DenyGroups 决定，而成员还来自 hostward 不读取的 {where}：若确认无人会被切断，请使用 --accept-cut '*'"
 );
-message!(BY_LOGIN, "by-login", "a new login has to confirm it", "须由新的登录确认");
 message!(
     NOT_BY_PROBE,
     "not-by-probe",
@@ -164,10 +164,10 @@ fn groups(case: &Case<'_>) -> Ruling {
     }
 }
 
-fn algorithms(case: &Case<'_>) -> Ruling {
-    match (case.before.seen.mode, case.circumstances.confirm) {
-        (Mode::Live, Confirm::Probe) => Ruling::Refuses(vec![Said::new(&NOT_BY_PROBE)]),
-        _ => Ruling::Holds(vec![Said::new(&BY_LOGIN)]),
+fn algorithms(_: &Edit, input: &Input<'_>, circumstances: &Circumstances) -> Result<(), Said> {
+    match (input.seen.mode, circumstances.confirm) {
+        (Mode::Live, Confirm::Probe) => Err(Said::new(&NOT_BY_PROBE)),
+        _ => Ok(()),
     }
 }
 
