@@ -126,6 +126,16 @@ pub struct Message {
     pub text: Text,
 }
 
+/// A message under a name of its own: name, id, English, Chinese.
+macro_rules! message {
+    ($name:ident, $id:literal, $en:literal, $zh:literal) => {
+        static $name: $crate::check::Message =
+            $crate::check::Message { id: $id, text: $crate::check::Text { en: $en, zh: $zh } };
+    };
+}
+
+pub(crate) use message;
+
 /// A parameter of a message. Strings read from disk go in raw and are escaped on output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Param {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::{Case, Guard, Outcome, Rule, Ruling};
 use crate::access::region::holding;
 use crate::access::{Access, AccountAccess, Grant, Method, SourceAccess, SourceClass, Way, classify};
-use crate::check::{Input, Message, Param, Text};
+use crate::check::{Input, Param, Text, message};
 use crate::fact::Fact;
 use crate::observation::login::{Login, Teller};
 use crate::observation::{Mode, UnixSeconds};
@@ -32,12 +32,6 @@ pub static RECENT_LOGINS: Guard = Guard {
     title: Text { en: "nobody who logged in lately is cut", zh: "近期登录过的账号不被切断" },
     rule: Rule::Host(recent_logins),
 };
-
-macro_rules! message {
-    ($name:ident, $id:literal, $en:literal, $zh:literal) => {
-        static $name: Message = Message { id: $id, text: Text { en: $en, zh: $zh } };
-    };
-}
 
 message!(UNCHANGED, "unchanged", "no way in changes", "登录途径没有变化");
 message!(OFFLINE, "offline", "nobody is logged in to a directory", "离线目录中没有人登录");

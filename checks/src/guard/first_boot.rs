@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::access::keys;
 use super::{Case, Guard, Rule, Ruling};
-use crate::check::{Input, Message, Text};
+use crate::check::{Input, Text, message};
 use crate::effect::{FileChange, Owner, State};
 use crate::fact::Fact;
 use crate::host::Host;
@@ -37,12 +37,6 @@ pub struct FirstBoot<'a> {
     pub user: &'a str,
     /// The host with the key in its place.
     pub input: &'a Input<'a>,
-}
-
-macro_rules! message {
-    ($name:ident, $id:literal, $en:literal, $zh:literal) => {
-        static $name: Message = Message { id: $id, text: Text { en: $en, zh: $zh } };
-    };
 }
 
 message!(LIVE, "live", "the first boot is over", "首次启动已经完成");

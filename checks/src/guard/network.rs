@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Case, Circumstances, Guard, Rule, Ruling};
-use crate::check::{Input, Message, Text, path_text};
+use crate::check::{Input, Text, message, path_text};
 use crate::edit::Edit;
 use crate::fact::Fact;
 use crate::observation::Mode;
@@ -12,12 +12,6 @@ use crate::plan::Said;
 use crate::plan::table::limits::{self, Limits, holds, net};
 use crate::plan::table::rules::{CLOUD, Hook, METADATA, Packet, Table, WORKBENCH};
 use crate::plan::table::{self, serves_logins};
-
-macro_rules! message {
-    ($name:ident, $id:literal, $en:literal, $zh:literal) => {
-        static $name: Message = Message { id: $id, text: Text { en: $en, zh: $zh } };
-    };
-}
 
 /// The guards of stopping a unit.
 pub static OF_STOP: [&Guard; 1] = [&STOP];

@@ -1,7 +1,7 @@
 //! The guards of sshd itself: what really runs after a reload is what was planned, and nothing else.
 
 use super::{Case, Circumstances, Confirm, Guard, Rule, Ruling};
-use crate::check::{Input, Message, Text, path_text};
+use crate::check::{Input, Text, message, path_text};
 use crate::edit::Edit;
 use crate::effect::{Effect, Verb};
 use crate::observation::Mode;
@@ -44,12 +44,6 @@ pub static ALGORITHMS: Guard = Guard {
     },
     rule: Rule::Edit(algorithms),
 };
-
-macro_rules! message {
-    ($name:ident, $id:literal, $en:literal, $zh:literal) => {
-        static $name: Message = Message { id: $id, text: Text { en: $en, zh: $zh } };
-    };
-}
 
 message!(RESOLVES, "resolves", "{config} is accepted", "{config} 可被接受");
 message!(

@@ -1,7 +1,7 @@
 //! Why a path cannot be changed, each with its way out.
 
 use super::Said;
-use crate::check::{Message, Text, path_text};
+use crate::check::{message, path_text};
 use crate::fact::Why;
 use std::path::Path;
 
@@ -41,12 +41,6 @@ impl PartialEq<Said> for Obstacle {
 }
 
 impl Eq for Said {}
-
-macro_rules! message {
-    ($name:ident, $id:literal, $en:literal, $zh:literal) => {
-        static $name: Message = Message { id: $id, text: Text { en: $en, zh: $zh } };
-    };
-}
 
 message!(PENDING, "pending", "{path} was not read", "未读取 {path}");
 message!(
