@@ -74,7 +74,7 @@ impl Generator {
         let mut common = word::of_host(host_words);
         common.extend(word::everywhere());
         let listed = (0..=LAST_LEVEL)
-            .map(|level| list::at(level).len() + derived::at(level, year).count())
+            .map(|level| list::at(level).count() + derived::at(level, year).count())
             .sum::<usize>() as u64;
         Self { common, shapes: Arc::new(Shapes::new(year)), year, listed }
     }
@@ -145,7 +145,7 @@ impl Candidates {
             let count = left.map_or(0, |left| shapes.at(left).len());
             (0..count).filter_map(move |i| shapes.at(left?).get(i)?.apply(word.as_ref()?))
         });
-        let listed = list::at(level).iter().map(|text| text.as_bytes().to_vec());
+        let listed = list::at(level).map(|text| text.as_bytes().to_vec());
         Box::new(listed.chain(products).chain(derived::at(level, self.year)))
     }
 }
