@@ -38,8 +38,14 @@ message!(OFFLINE, "offline", "nobody is logged in to a directory", "离线目录
 message!(
     KEEPS,
     "keeps",
-    "{user} keeps a way in from {source} with the key {key}: {evidence}",
-    "{user} 仍可从 {source} 使用密钥 {key} 登录：{evidence}"
+    "{user} keeps a way in from {source} with the key {key}: last login {ago} s ago as {by} from {at}",
+    "{user} 仍可从 {source} 使用密钥 {key} 登录：最近一次登录在 {ago} 秒前，账号 {by}，来自 {at}"
+);
+message!(
+    KEEPS_HELD,
+    "keeps-held",
+    "{user} keeps a way in from {source} with the key {key}: you say that somebody holds it (--i-hold)",
+    "{user} 仍可从 {source} 使用密钥 {key} 登录：你声明有人持有它（--i-hold）"
 );
 message!(
     SESSION_MANAGER,
@@ -127,7 +133,7 @@ pub fn shrinks_a_way(outcome: &Outcome) -> bool {
 /// The account that keeps a way in, where this guard found one.
 pub fn keeper(outcome: &Outcome) -> Option<String> {
     let Ruling::Holds(said) = &outcome.ruling else { return None };
-    let keeps = said.iter().find(|said| said.message.id == KEEPS.id)?;
+    let keeps = said.iter().find(|said| [KEEPS.id, KEEPS_HELD.id].contains(&said.message.id))?;
     keeps.params.iter().find_map(|(name, value)| match value {
         Param::Text(user) if *name == "user" => Some(user.clone()),
         _ => None,
@@ -189,20 +195,20 @@ fn from(case: &Case<'_>) -> IpAddr {
     session.or(newest.map(|(_, address)| address)).unwrap_or(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1)))
 }
 
-/// Why somebody is taken to hold a key: a login that the kernel vouches for, or the user's word.
-fn evidence(case: &Case<'_>, key: &str) -> Option<String> {
+/// Why somebody is taken to hold a key, as words that still lack account, source and key: a login that the kernel vouches for,
+/// or the user's word.
+fn evidence(case: &Case<'_>, key: &str) -> Option<Said> {
     let now = case.before.seen.now;
     let logins = case.before.seen.logins.known().into_iter().flat_map(|logins| &logins.accepted);
-    let login = logins
-        .filter(|login| {
-            login.told_by == Teller::Journal && login.at >= now - RECENT && login.key.as_deref() == Some(key)
-        })
-        .max_by_key(|login| login.at);
-    if let Some(login) = login {
+    let proves = |login: &&Login| {
+        login.told_by == Teller::Journal && login.at >= now - RECENT && login.key.as_deref() == Some(key)
+    };
+    if let Some(login) = logins.filter(proves).max_by_key(|login| login.at) {
         let source = login.source.map_or_else(|| "?".to_owned(), |source| source.to_string());
-        return Some(format!("last login {} s ago as {} from {source}", now - login.at, login.user));
+        let ago = (now - login.at).to_string();
+        return Some(Said::new(&KEEPS).with("ago", ago).with("by", &login.user).with("at", source));
     }
-    case.circumstances.consent.held.iter().any(|held| held == key).then(|| "--i-hold".to_owned())
+    case.circumstances.consent.held.iter().any(|held| held == key).then(|| Said::new(&KEEPS_HELD))
 }
 
 /// Whether any way of anybody shrinks, from anywhere.
@@ -279,7 +285,7 @@ fn stays(case: &Case<'_>, user: &str, address: IpAddr) -> Result<Said, Said> {
     let later = keys(case.later.access, user, address);
     let lasting: BTreeSet<String> = after.intersection(&later).cloned().collect();
     if let Some((key, evidence)) = held(&lasting) {
-        return Ok(about(&KEEPS).with("key", key).with("evidence", evidence));
+        return Ok(evidence.with("user", user).with("source", address.to_string()).with("key", key));
     }
     if let Some((key, _)) = held(&after) {
         return Err(about(&ENDS_SOON).with("key", key));
