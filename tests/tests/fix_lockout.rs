@@ -368,8 +368,9 @@ fn config(rng: &mut Rng) -> String {
         10,
         &["AuthorizedKeysFile .ssh/authorized_keys /etc/ssh/keys/%u", "StrictModes no", "PermitEmptyPasswords yes"],
     );
-    // sshd refuses what can never be satisfied.
-    if lines.iter().any(|line| line == "PubkeyAuthentication no") {
+    // sshd refuses to start with methods that can never be satisfied.
+    let off = ["PubkeyAuthentication no", "PasswordAuthentication no"];
+    if lines.iter().any(|line| off.contains(&line.as_str())) {
         lines.retain(|line| !line.starts_with("AuthenticationMethods"));
     }
     // Many attempts of a test are none of an attacker.
