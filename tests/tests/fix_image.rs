@@ -81,6 +81,9 @@ fn a_fixed_image_boots_and_lets_its_owner_in() {
         imds.set("/latest/meta-data/public-keys/0/openssh-key", format!("{line}\n"));
         // The metadata service of a test answers after the boot; the unit of the first boot is asked again.
         host.shell("/usr/local/sbin/first-boot; systemctl reload-or-restart ssh.service").unwrap();
+        // A reload closes the socket for a moment.
+        host.shell("for i in $(seq 100); do bash -c 'exec 3<>/dev/tcp/127.0.0.1/22; read -t 5 -u 3' 2>/dev/null && exit 0; sleep 0.1; done; exit 1")
+            .unwrap();
         let owner = client.login("root", PUBLIC_CLIENT, &With::Key(key)).unwrap();
         assert!(owner.shell, "{name}: the owner is locked out: {}\n{said}", owner.log);
         for (user, password) in [("root", "Pa55-root-word"), ("ann", "Aliyun@123")] {

@@ -36,6 +36,10 @@ const RELOAD: &str = "
     systemctl daemon-reload
     if systemctl -q is-active ssh.service; then systemctl reload ssh.service; fi";
 
+/// Waits until sshd answers: a reload closes its socket for a moment.
+const ANSWERS: &str = "
+    for i in $(seq 100); do bash -c 'exec 3<>/dev/tcp/127.0.0.1/22; read -t 5 -u 3' 2>/dev/null && exit 0; sleep 0.1; done; exit 1";
+
 /// An account of a state.
 struct Account {
     name: &'static str,
@@ -152,6 +156,7 @@ impl<'h> State<'h> {
         let config = self.config.replace('\'', "'\\''");
         self.host.shell(&format!("printf '%s' '{config}' >/tmp/c; {place}")).unwrap();
         self.host.shell(RELOAD).unwrap_or_else(|error| panic!("{}: {error:#}\n{}", self.name, self.config));
+        self.host.shell(ANSWERS).unwrap();
         for account in &mut self.accounts {
             if account.keyed && rng.chance(90) {
                 let source = if rng.chance(60) { PUBLIC_CLIENT } else { PRIVATE_CLIENT };
@@ -297,6 +302,7 @@ impl<'h> State<'h> {
 
     /// Who used a key before still can, unless the plan was told to cut him; whoever the guard named can in any case.
     fn log_in(&self, plan: &Value, counts: &mut Counts, context: &dyn Fn() -> String) {
+        self.host.shell(ANSWERS).unwrap_or_else(|error| panic!("{}: sshd is gone: {error:#}", context()));
         let kept = plan["guards"].to_string();
         for account in self.accounts.iter().filter(|account| account.used) {
             let outcomes: Vec<bool> = [PUBLIC_CLIENT, PRIVATE_CLIENT]
