@@ -287,6 +287,8 @@ fn join(whole: &mut Plan, part: Plan) {
 fn merge(known: &mut Planned, later: Planned) {
     match (&mut known.effect, later.effect) {
         (Effect::File(known), Effect::File(new)) => *known = together(known, new),
+        // What is put back is the table as it was before the first round.
+        (Effect::Table(known), Effect::Table(new)) => known.after = new.after,
         (known, new) => *known = new,
     }
     for reason in later.reasons {

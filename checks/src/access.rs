@@ -205,6 +205,11 @@ impl Way {
         self.methods.iter().map(|method| method.word()).collect::<Vec<_>>().join(",")
     }
 
+    /// Whether it surely gives a shell for a key alone: what an administrator is held to have.
+    pub fn is_key_shell(&self) -> bool {
+        self.certain && self.grants == Grant::Shell && self.methods.iter().all(|method| *method == Method::Publickey)
+    }
+
     /// Whether a password alone is enough: every step is a password, a keyboard-interactive answer, or nothing.
     pub fn password_only(&self) -> bool {
         self.methods.iter().all(|m| matches!(m, Method::Password | Method::KeyboardInteractive | Method::None))

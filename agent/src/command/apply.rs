@@ -71,7 +71,9 @@ fn probe(transaction: &Transaction) -> anyhow::Result<Outcome> {
     let store = Store::at_once(Path::new("/"))?;
     let mut transaction = store.get(&id)?;
     let outcome = match (transaction.stage(), verdict) {
-        // Somebody confirmed it, or it was undone.
+        // Somebody undid it meanwhile, or confirmed it.
+        (Stage::Undone { why }, _) => return Ok(Outcome::Undone { why: why.clone() }),
+        (Stage::Stuck { why, left }, _) => return Ok(Outcome::Stuck { why: why.clone(), left: left.clone() }),
         (stage, _) if !matches!(stage, Stage::Waiting { .. }) => return Ok(Outcome::Confirmed),
         (_, Ok(())) => {
             transaction.set_stage(Stage::Confirmed)?;

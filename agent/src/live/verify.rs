@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use hostward_checks::access::Access;
+use hostward_checks::access::{Access, Way};
 use hostward_checks::check::bytes_text;
 use hostward_checks::effect::Verb;
 use hostward_checks::fact::Fact;
@@ -157,12 +157,12 @@ fn refuses_nothing(access: &Access) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Every account that the guards said keeps a way in has one.
+/// Every account that the guards said keeps a way in has one, of the kind that they asked for.
 fn keepers(manifest: &Manifest, access: &Access) -> anyhow::Result<()> {
     for keeper in &manifest.keepers {
         let mut accounts = access.daemons.iter().flat_map(|daemon| &daemon.accounts);
         let in_by_any = accounts.any(|account| {
-            account.user == *keeper && account.sources.iter().any(|source| source.sure().next().is_some())
+            account.user == *keeper && account.sources.iter().flat_map(|source| &source.ways).any(Way::is_key_shell)
         });
         if !in_by_any {
             bail!("{} has no way in any more", bytes_text(keeper.as_bytes()));

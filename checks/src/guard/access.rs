@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Case, Guard, Outcome, Rule, Ruling};
 use crate::access::region::holding;
-use crate::access::{Access, AccountAccess, Grant, Method, SourceAccess, SourceClass, Way, classify};
+use crate::access::{Access, AccountAccess, Grant, Method, SourceAccess, SourceClass, classify};
 use crate::check::{Input, Param, Text, message};
 use crate::fact::Fact;
 use crate::observation::login::{Login, Teller};
@@ -156,15 +156,10 @@ fn source(account: &AccountAccess, address: IpAddr) -> Option<&SourceAccess> {
     account.sources.get(holding(&regions, address)?)
 }
 
-/// A way that makes an administrator with a key alone.
-fn opens(way: &Way) -> bool {
-    way.certain && way.grants == Grant::Shell && way.methods.iter().all(|method| *method == Method::Publickey)
-}
-
 /// The keys that open a shell of this account from there.
 pub(super) fn keys(access: &Access, user: &str, address: IpAddr) -> BTreeSet<String> {
     let ways = places(access, user, address).flat_map(|(_, source)| &source.ways);
-    ways.filter(|way| opens(way)).flat_map(|way| way.keys.iter().cloned()).collect()
+    ways.filter(|way| way.is_key_shell()).flat_map(|way| way.keys.iter().cloned()).collect()
 }
 
 /// The accounts that administer the host, each once.
