@@ -8,6 +8,7 @@ use crate::access::region::holding;
 use crate::access::{Access, AccountAccess, Grant, Method, SourceAccess, SourceClass, classify};
 use crate::check::{Input, Param, Text, message};
 use crate::fact::Fact;
+use crate::host::sudo::Asks;
 use crate::observation::login::{Login, Teller};
 use crate::observation::{Mode, UnixSeconds};
 use crate::plan::Said;
@@ -88,6 +89,12 @@ message!(
     "sudo-unsure",
     "{user}: sudoers has lines that sudo may refuse as a whole, so it is no sure administrator; run visudo -c",
     "{user}：sudoers 含有 sudo 可能整体拒绝的行，无法确认其为管理员；请运行 visudo -c"
+);
+message!(
+    SUDO_PASSWORD,
+    "sudo-password",
+    "{user}: becomes root through sudo, which asks for its password, and that would be locked; set another one (passwd {user}) and run fix again",
+    "{user}：通过 sudo 成为 root 需要其口令，而该口令将被锁定；请先设置其他口令（passwd {user}），再运行 fix"
 );
 message!(
     NO_LOGINS,
@@ -246,6 +253,23 @@ fn admin_way(case: &Case<'_>) -> Ruling {
     if !shrinks(case) {
         return Ruling::Holds(vec![Said::new(&UNCHANGED)]);
     }
+    let mut missing = match kept(case) {
+        Ok(said) => return Ruling::Holds(vec![said]),
+        Err(missing) => missing,
+    };
+    let consent = &case.circumstances.consent;
+    if consent.session_manager && case.circumstances.session_manager_runs {
+        return Ruling::Holds(vec![Said::new(&SESSION_MANAGER)]);
+    }
+    if missing.is_empty() {
+        missing.push(Said::new(&NO_ADMIN));
+    }
+    Ruling::Refuses(missing)
+}
+
+/// The administrator who, on the host as it would be, keeps a lasting way by key from where administrators come, with the evidence;
+/// else what each of them lacks.
+pub(super) fn kept(case: &Case<'_>) -> Result<Said, Vec<Said>> {
     let address = from(case);
     let admins = admins(case.after);
     let mut missing = Vec::new();
@@ -255,21 +279,25 @@ fn admin_way(case: &Case<'_>) -> Ruling {
             continue;
         }
         match stays(case, user, address) {
-            Ok(said) => return Ruling::Holds(vec![said]),
+            Ok(said) => return Ok(said),
             Err(said) => missing.push(said),
         }
     }
     // An administrator that is none any more: say what closes it.
     let lost = self::admins(case.before).into_iter().filter(|admin| !admins.contains(admin));
-    missing.extend(lost.filter_map(|(user, _)| stays(case, &user, address).err()));
-    let consent = &case.circumstances.consent;
-    if consent.session_manager && case.circumstances.session_manager_runs {
-        return Ruling::Holds(vec![Said::new(&SESSION_MANAGER)]);
-    }
-    if missing.is_empty() {
-        missing.push(Said::new(&NO_ADMIN));
-    }
-    Ruling::Refuses(missing)
+    missing.extend(lost.filter_map(|(user, _)| match asks_for_a_locked_password(case, &user) {
+        true => Some(Said::new(&SUDO_PASSWORD).with("user", &user)),
+        false => stays(case, &user, address).err(),
+    }));
+    Err(missing)
+}
+
+/// Whether the account, as it would be, could become root through sudo but for its password.
+fn asks_for_a_locked_password(case: &Case<'_>, user: &str) -> bool {
+    let host = case.after.host;
+    let Some(user) = host.accounts.by_name(user) else { return false };
+    let right = host.sudo.can_become_root(&host.accounts, user);
+    right.known().is_some_and(|right| right.asks == Asks::OwnPassword)
 }
 
 /// The way of one administrator that stays, or what is missing for one.

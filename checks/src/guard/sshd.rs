@@ -81,8 +81,8 @@ message!(GROUPS_KNOWN, "groups-known", "all groups come from files", "所有用�
 message!(
     GROUPS_ELSEWHERE,
     "groups-elsewhere",
-    "AllowGroups or DenyGroups decides about logins, and members come from {where} too, which hostward does not read: --accept-cut '*' if you know that nobody is cut",
-    "登录由 AllowGroups 或 DenyGroups 决定，而成员还来自 hostward 不读取的 {where}：若确认无人会被切断，请使用 --accept-cut '*'"
+    "AllowGroups, DenyGroups or a Match Group decides about logins, and members come from {where} too, which hostward does not read: --accept-cut '*' if you know that nobody is cut",
+    "登录由 AllowGroups、DenyGroups 或 Match Group 决定，而成员还来自 hostward 不读取的 {where}：若确认无人会被切断，请使用 --accept-cut '*'"
 );
 message!(
     NOT_BY_PROBE,
@@ -145,7 +145,9 @@ fn bindable(case: &Case<'_>) -> Ruling {
 
 fn groups(case: &Case<'_>) -> Ruling {
     let decides = case.before.host.sshd.instances.iter().any(|instance| {
-        ["allowgroups", "denygroups"].iter().any(|keyword| !instance.configuration.named(keyword).is_empty())
+        let configuration = &instance.configuration;
+        ["allowgroups", "denygroups"].iter().any(|keyword| !configuration.named(keyword).is_empty())
+            || configuration.criteria().iter().any(|(keyword, text)| keyword == "match" && names_a_group(text))
     });
     let accounts = &case.before.host.accounts;
     let elsewhere = ["group", "initgroups"].iter().find_map(|database| accounts.elsewhere_of(database));
@@ -156,6 +158,12 @@ fn groups(case: &Case<'_>) -> Ruling {
         }
         _ => Ruling::Holds(vec![Said::new(&GROUPS_KNOWN)]),
     }
+}
+
+/// Whether a Match line may ask for a group: `Group a`, and `Group=a` where sshd takes that. An account of that name costs a question.
+fn names_a_group(line: &str) -> bool {
+    let words = line.split(|sign: char| sign.is_whitespace() || "=\"'".contains(sign));
+    words.into_iter().any(|word| word.eq_ignore_ascii_case("group"))
 }
 
 fn algorithms(_: &Edit, input: &Input<'_>, circumstances: &Circumstances) -> Result<(), Said> {

@@ -171,3 +171,24 @@ fn an_administrator_through_sudo_needs_a_password_that_stays() {
     let fixed = run(without(sudo(sketch(OPEN), "NOPASSWD: ")), logins(), &Circumstances::default());
     assert_eq!(fixed.refusals(), [""; 0]);
 }
+
+#[test]
+fn a_password_that_sudo_asks_for_is_named_where_its_lock_takes_the_administrator() {
+    let ann = |shadow: &str| {
+        sketch("UsePAM yes\nPermitRootLogin no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n")
+            .program("/usr/bin/sudo", &[])
+            .owned("/usr/bin/sudo", 0, 0, 0o4755)
+            .file("/etc/sudoers", "ann ALL=(ALL:ALL) ALL\n")
+            .owned("/etc/sudoers", 0, 0, 0o440)
+            .file("/etc/shadow", shadow)
+            .file("/home/ann/.ssh/authorized_keys", KEY)
+            .owned("/home/ann/.ssh", 1000, 1000, 0o700)
+            .owned("/home/ann/.ssh/authorized_keys", 1000, 1000, 0o600)
+    };
+    // An empty password is locked, and sudo takes an empty one.
+    let sketch = ann("root:*:19000:0:99999:7:::\nann::19000:0:99999:7:::\n");
+    let logins = vec![login("ann", "publickey", Some(PRINT), Teller::Journal)];
+    let seen = seen(logins);
+    let fixed = fix(&sketch.snapshot(), &seen, &["accounts.empty-password"], &Circumstances::default());
+    assert_eq!(fixed.refusals(), ["no-key", "sudo-password"], "{:?}", fixed.plan);
+}

@@ -1,13 +1,12 @@
 //! What locking a password takes with it.
 
-use crate::access::{Grant, Method, SourceClass};
+use crate::access::Method;
 use crate::check::{Message, Text};
 use crate::fact::Fact;
-use crate::guard::{Case, Guard, LATER, Rule, Ruling};
+use crate::guard::{Case, Guard, Rule, Ruling, access};
 use crate::host::accounts::User;
 use crate::host::sudo::Asks;
 use crate::observation::Mode;
-use crate::observation::login::Teller;
 use crate::plan::Said;
 
 /// root's password goes only where an administrator comes in without it.
@@ -50,13 +49,6 @@ static VNC: Message = Message {
         zh: "锁定 {user} 的口令后，无法再用口令通过 VNC 控制台救援；可在 ECS 控制台重置密码恢复",
     },
 };
-static PROVED: Message = Message {
-    id: "proved",
-    text: Text {
-        en: "{user} administers this host and comes in with {key} ({proof})",
-        zh: "{user} 可管理本机，并使用密钥 {key} 登录（{proof}）",
-    },
-};
 static KEYS_SHUT_OUT: Message = Message {
     id: "keys-shut-out",
     text: Text {
@@ -87,49 +79,13 @@ fn root_password(case: &Case<'_>) -> Ruling {
     if roots.is_empty() || case.before.seen.mode == Mode::Offline {
         return Ruling::Holds(said);
     }
-    match proof(case) {
-        Some(proof) => {
+    match access::kept(case) {
+        Ok(proof) => {
             said.push(proof);
             Ruling::Holds(said)
         }
-        None => Ruling::Refuses(roots.iter().map(|user| Said::new(&NO_OTHER_WAY).with("user", name(user))).collect()),
+        Err(_) => Ruling::Refuses(roots.iter().map(|user| Said::new(&NO_OTHER_WAY).with("user", name(user))).collect()),
     }
-}
-
-/// An administrator who, on the host as it would be, comes in with a key that somebody holds and gets a shell.
-fn proof(case: &Case<'_>) -> Option<Said> {
-    let now = case.before.seen.now;
-    let logins = case.before.seen.logins.known().map_or(&[][..], |logins| &logins.accepted);
-    // A syslog line is no proof: any local user can write one.
-    let recent = |user: &str, key: &str| {
-        logins.iter().any(|login| {
-            login.told_by == Teller::Journal
-                && login.user == user
-                && login.key.as_deref() == Some(key)
-                && login.at >= now - LATER
-        })
-    };
-    let held = &case.circumstances.consent.held;
-    for account in case.after.access.daemons.iter().flat_map(|daemon| &daemon.accounts) {
-        if account.admin != Fact::Known(true) {
-            continue;
-        }
-        let sources = account.sources.iter().filter(|source| source.class != SourceClass::Loopback);
-        let ways = sources.flat_map(|source| source.sure());
-        for way in ways.filter(|way| way.grants == Grant::Shell && way.methods.contains(&Method::Publickey)) {
-            for key in &way.keys {
-                let proof = if recent(&account.user, key) {
-                    "journal"
-                } else if held.contains(key) {
-                    "--i-hold"
-                } else {
-                    continue;
-                };
-                return Some(Said::new(&PROVED).with("user", &*account.user).with("key", key).with("proof", proof));
-            }
-        }
-    }
-    None
 }
 
 fn bang_lock(case: &Case<'_>) -> Ruling {
@@ -202,6 +158,7 @@ mod tests {
     use super::*;
     use crate::check::Param;
     use crate::edit::Edit;
+    use crate::observation::login::Teller;
     use crate::parse::key_blob::samples;
 
     fn lock(user: &str) -> [Edit; 1] {
@@ -214,25 +171,29 @@ mod tests {
         let case = Case::new();
         assert_eq!(told(&case.rules(&ROOT_PASSWORD, &lock("root"))), refused, "the key was never used");
         for (days, teller, want) in [
-            (1, Teller::Journal, &["vnc", "proved"][..]),
-            (29, Teller::Journal, &["vnc", "proved"]),
+            (1, Teller::Journal, &["vnc", "keeps"][..]),
+            (29, Teller::Journal, &["vnc", "keeps"]),
             (31, Teller::Journal, &refused),
             (1, Teller::Log, &refused),
             (1, Teller::Wtmp, &refused),
         ] {
-            for user in ["root", "ann"] {
+            // Whoever came in as bob, who administers nothing, holds the key, and root's file names the same one.
+            for user in ["root", "ann", "bob"] {
                 let case = case.seen(user, days, teller);
                 assert_eq!(told(&case.rules(&ROOT_PASSWORD, &lock("root"))), want, "{user} {days} {teller:?}");
             }
-            let bobs = case.seen("bob", days, teller);
-            assert_eq!(told(&bobs.rules(&ROOT_PASSWORD, &lock("root"))), refused, "bob administers nothing");
         }
+        // A key that opens bob only proves nothing, however often he comes.
+        let bobs = case.without("/root/.ssh/authorized_keys").without("/home/ann/.ssh/authorized_keys");
+        let bobs = bobs.file("/home/bob/.ssh/authorized_keys", samples::ED25519.line).seen("bob", 1, Teller::Journal);
+        assert_eq!(told(&bobs.rules(&ROOT_PASSWORD, &lock("root"))), refused, "bob administers nothing");
         let held = case.hold(samples::ED25519.fingerprint);
-        assert_eq!(told(&held.rules(&ROOT_PASSWORD, &lock("root"))), ["vnc", "proved"]);
+        assert_eq!(told(&held.rules(&ROOT_PASSWORD, &lock("root"))), ["vnc", "keeps-held"]);
         let other = case.hold(samples::RSA.fingerprint);
         assert_eq!(told(&other.rules(&ROOT_PASSWORD, &lock("root"))), refused);
         // The login was seen, and the key opens nothing any more.
-        let ann = case.seen("ann", 1, Teller::Journal);
+        let ann = case.without("/root/.ssh/authorized_keys").seen("ann", 1, Teller::Journal);
+        assert_eq!(told(&ann.rules(&ROOT_PASSWORD, &lock("root"))), ["vnc", "keeps"]);
         for broken in [
             ann.without("/home/ann/.ssh/authorized_keys"),
             ann.sshd("PubkeyAuthentication no"),
@@ -244,6 +205,12 @@ mod tests {
             ann.sshd("AuthenticationMethods publickey,password"),
         ] {
             assert_eq!(told(&broken.rules(&ROOT_PASSWORD, &lock("root"))), refused);
+        }
+        // It opens today, and not for a month; or not from where anybody comes.
+        for options in ["expiry-time=\"20010920\"", "from=\"10.0.0.0/8\""] {
+            let line = format!("{options} {}", samples::ED25519.line);
+            let ending = ann.file("/root/.ssh/authorized_keys", &line).file("/home/ann/.ssh/authorized_keys", &line);
+            assert_eq!(told(&ending.rules(&ROOT_PASSWORD, &lock("root"))), refused, "{options}");
         }
         // An image has nobody yet; another account's password is no concern of this guard.
         assert_eq!(told(&case.offline().rules(&ROOT_PASSWORD, &lock("root"))), ["vnc"]);

@@ -6,7 +6,7 @@ use crate::access::Access;
 use crate::check::{Finding, Input, Profile, Severity};
 use crate::edit::Edit;
 use crate::fact::Fact;
-use crate::guard::{Case as Between, Circumstances, Guard, Rule, Ruling};
+use crate::guard::{Case as Between, Circumstances, Guard, LATER, Rule, Ruling};
 use crate::host::Host;
 use crate::observation::login::{Login, Logins, Teller};
 use crate::observation::socket::{Listener, Process, Protocol, Sockets};
@@ -218,10 +218,14 @@ impl Case {
     }
 
     fn with<T>(&self, snapshot: &Snapshot, act: impl FnOnce(&Input<'_>) -> T) -> T {
-        let (host, need) = Host::read(snapshot, &self.seen);
+        self.at(&self.seen, snapshot, act)
+    }
+
+    fn at<T>(&self, seen: &Observations, snapshot: &Snapshot, act: impl FnOnce(&Input<'_>) -> T) -> T {
+        let (host, need) = Host::read(snapshot, seen);
         assert!(need.is_empty(), "{need:?}");
-        let access = Access::resolve(&host, &self.seen);
-        act(&Input { host: &host, seen: &self.seen, access: &access, policy: &self.policy })
+        let access = Access::resolve(&host, seen);
+        act(&Input { host: &host, seen, access: &access, policy: &self.policy })
     }
 
     /// What a guard of one edit answers: None: nothing against it.
@@ -253,16 +257,11 @@ impl Case {
 
     fn judge(&self, guard: &Guard, before: &Snapshot, after: &Snapshot, plan: &Plan) -> Ruling {
         let Rule::Host(rule) = guard.rule else { panic!("{} looks at one edit", guard.id) };
+        let far = Observations { now: self.seen.now + LATER, ..self.seen.clone() };
+        let (circumstances, first_boot) = (&self.circumstances, None);
         self.with(before, |before| {
-            self.with(after, |after| {
-                rule(&Between {
-                    before,
-                    after,
-                    later: after,
-                    plan,
-                    circumstances: &self.circumstances,
-                    first_boot: None,
-                })
+            self.at(&far, after, |later| {
+                self.with(after, |after| rule(&Between { before, after, later, plan, circumstances, first_boot }))
             })
         })
     }

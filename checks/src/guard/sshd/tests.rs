@@ -81,7 +81,14 @@ fn groups_of_another_source_are_not_guessed() {
             .file("/etc/nsswitch.conf", "passwd: files\ngroup: files sss\n")
             .file("/etc/sssd/sssd.conf", "[sssd]\ndomains = corp\n")
     };
-    let allow = format!("{QUIET}AllowGroups admins\n");
-    assert_eq!(run(directory(&allow), &["sshd.logging"], &Circumstances::default()).refusals(), ["groups-elsewhere"]);
-    assert_eq!(run(directory(QUIET), &["sshd.logging"], &Circumstances::default()).refusals(), [""; 0]);
+    for (lines, want) in [
+        ("AllowGroups admins\n", &["groups-elsewhere"][..]),
+        ("Match Group admins\nX11Forwarding no\n", &["groups-elsewhere"]),
+        ("Match user ann group \"admins\"\nX11Forwarding no\n", &["groups-elsewhere"]),
+        ("Match User ann\nX11Forwarding no\n", &[]),
+        ("", &[]),
+    ] {
+        let sketch = directory(&format!("{QUIET}{lines}"));
+        assert_eq!(run(sketch, &["sshd.logging"], &Circumstances::default()).refusals(), want, "{lines}");
+    }
 }
