@@ -16,6 +16,7 @@ pub mod silent;
 pub mod ssh;
 pub mod sshd_gen;
 pub mod sshd_oracle;
+pub mod state;
 pub mod static_build;
 pub mod suite;
 pub mod tier;

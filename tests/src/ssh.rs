@@ -120,14 +120,14 @@ impl Client {
         self.network.run(move || with_input(&mut command, &[]))?.context("failed to run ssh")
     }
 
-    /// Logs in with a key and stays: a shell that is told what to do line by line.
+    /// Logs in and stays: a shell that is told what to do line by line.
     ///
     /// # Errors
     /// The client cannot be run.
-    pub fn open(&self, user: &str, source: &str, key: &Path, options: &[&str]) -> Result<Session> {
+    pub fn open(&self, user: &str, source: &str, with: &With, options: &[&str]) -> Result<Session> {
         // Itself, so that it can be killed; it ends with the host at the latest.
         let mut command = Command::new("ssh");
-        self.complete(&mut command, options, user, source, &With::Key(key.to_owned()));
+        self.complete(&mut command, options, user, source, with);
         command.arg(&self.target).arg("--").arg("exec sh");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = self.network.run(|| command.spawn())?.context("failed to run ssh")?;
@@ -223,8 +223,9 @@ impl Client {
             "IdentityAgent=none",
             "ConnectTimeout=10",
             "ControlMaster=no",
-            // Old hosts refuse RSA keys of 1,024 bits by themselves or not; the client must offer them.
+            // Whether a host takes RSA keys of 1,024 bits or DSA keys is its own to say; the client must offer them.
             "RequiredRSASize=1024",
+            "PubkeyAcceptedAlgorithms=+ssh-dss",
         ] {
             command.args(["-o", option]);
         }

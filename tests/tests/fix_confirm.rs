@@ -15,7 +15,7 @@ use hostward_checks::guard::Confirm;
 use hostward_checks::plan::{Plan, Planned};
 use hostward_tests::host::{Down, Host, INSTANCE, PUBLIC_CLIENT};
 use hostward_tests::results;
-use hostward_tests::ssh::Client;
+use hostward_tests::ssh::{Client, With};
 use hostward_tests::suite::Suite;
 use hostward_tests::tier::Tier;
 
@@ -285,8 +285,10 @@ fn killed(place: &mut Place) -> String {
 fn confirmed(place: &mut Place) -> String {
     let id_of = |output: &Output| Place::said(output);
     let path = format!("ControlPath={}", place.control.path().join("c").display());
-    let mut old =
-        place.client.open("root", PUBLIC_CLIENT, &place.key, &["-o", "ControlMaster=yes", "-o", &path]).unwrap();
+    let mut old = place
+        .client
+        .open("root", PUBLIC_CLIENT, &With::Key(place.key.clone()), &["-o", "ControlMaster=yes", "-o", &path])
+        .unwrap();
     let id = place.begin("VersionAddendum four\n", Confirm::Login, 60);
     let applied = place.apply(&id);
     assert!(applied.status.success(), "{}", id_of(&applied));
@@ -444,7 +446,7 @@ fn abandoned(place: &mut Place) -> String {
     // A login that shows that somebody holds the key.
     assert!(place.client.run("root", PUBLIC_CLIENT, &place.key, &[], "true").unwrap().status.success());
     let before = place.config();
-    let mut session = place.client.open("root", PUBLIC_CLIENT, &place.key, &[]).unwrap();
+    let mut session = place.client.open("root", PUBLIC_CLIENT, &With::Key(place.key.clone()), &[]).unwrap();
     session.start(&format!("{} >/root/said 2>&1", fix(90))).unwrap();
     let id = place.await_transaction("root's session");
     session.cut().unwrap();

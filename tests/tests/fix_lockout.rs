@@ -17,29 +17,6 @@ use serde_json::Value;
 /// Suites with sshd of its own, and noble and resolute behind a socket.
 const SUITES: [&str; 9] = ["bionic", "focal", "bullseye", "jammy", "bookworm", "noble", "trixie", "resolute", "sid"];
 
-/// What a state may change is kept once, so that the next state begins where the first did.
-const KEEP: &str = "
-    mkdir -p /keep; tar -C / -cf /keep/state.tar etc/ssh etc/passwd etc/shadow etc/group etc/gshadow etc/sudoers.d etc/login.defs root
-    install -d /etc/ssh/sshd_config.d";
-
-/// Puts a state back: files, logs, and what sshd runs with.
-const RESET: &str = "
-    rm -rf /etc/ssh /root /home/* /etc/sudoers.d /etc/cloud /var/lib/hostward /run/log/journal/* /var/log/journal/* /var/log/auth.log*
-    tar -C / -xf /keep/state.tar
-    : >/var/log/wtmp; : >/var/log/lastlog; rm -f /var/log/wtmp.db /var/lib/wtmpdb/* /var/lib/lastlog/*
-    systemctl restart systemd-journald
-    install -d /etc/ssh/sshd_config.d /etc/sudoers.d";
-
-/// Makes sshd run with what is on disk, whichever way it is started.
-const RELOAD: &str = "
-    install -d /run/sshd; /usr/sbin/sshd -t
-    systemctl daemon-reload
-    if systemctl -q is-active ssh.service; then systemctl reload ssh.service; fi";
-
-/// Waits until sshd answers: a reload closes its socket for a moment.
-const ANSWERS: &str = "
-    for i in $(seq 100); do bash -c 'exec 3<>/dev/tcp/127.0.0.1/22; read -t 5 -u 3' 2>/dev/null && exit 0; sleep 0.1; done; exit 1";
-
 /// An account of a state.
 struct Account {
     name: &'static str,
@@ -143,7 +120,7 @@ impl<'h> State<'h> {
     }
 
     fn arrange(&mut self, rng: &mut Rng) {
-        self.host.shell(RESET).unwrap();
+        self.host.reset().unwrap();
         self.host.shell(&self.script).unwrap();
         // Before every line of the distribution, or behind it; with and without a drop-in.
         let place = match rng.below(3) {
@@ -155,8 +132,7 @@ impl<'h> State<'h> {
         };
         let config = self.config.replace('\'', "'\\''");
         self.host.shell(&format!("printf '%s' '{config}' >/tmp/c; {place}")).unwrap();
-        self.host.shell(RELOAD).unwrap_or_else(|error| panic!("{}: {error:#}\n{}", self.name, self.config));
-        self.host.shell(ANSWERS).unwrap();
+        self.host.reload_sshd().unwrap_or_else(|error| panic!("{}: {error:#}\n{}", self.name, self.config));
         for account in &mut self.accounts {
             if account.keyed && rng.chance(90) {
                 let source = if rng.chance(60) { PUBLIC_CLIENT } else { PRIVATE_CLIENT };
@@ -168,14 +144,7 @@ impl<'h> State<'h> {
             let _ = self.client.login("dev", PUBLIC_CLIENT, &With::Password("Pa55-dev-word".to_owned())).unwrap();
         }
         // What the guard reads must have arrived there.
-        self.host.shell("journalctl --sync 2>/dev/null || sleep 0.3").unwrap();
-    }
-
-    /// What a fix must not touch where it is refused, and what it changed otherwise: every file of /etc, homes, modes.
-    fn files(&self) -> String {
-        self.host
-            .shell("find /etc /root /home -xdev -printf '%p %y %m %U %G\\n' | sort; find /etc /root /home -xdev -type f -print0 | xargs -0 sha256sum | sort")
-            .unwrap()
+        self.host.sync_logs().unwrap();
     }
 
     /// `sshd -T -C` for every account from two places, keyword by keyword.
@@ -205,7 +174,7 @@ impl<'h> State<'h> {
 
     fn run(&mut self, rng: &mut Rng, counts: &mut Counts) {
         self.arrange(rng);
-        let before = self.files();
+        let before = self.host.files().unwrap();
         let told_before = self.settings();
         let mut command = self.host.unit("/usr/local/bin/hostward");
         command.args(["fix", "sshd", "accounts", "keys", "--password-budget", "0", "--apply", "--json"]);
@@ -231,14 +200,14 @@ impl<'h> State<'h> {
             Some(3) => {
                 counts.refused += 1;
                 counts.count_reasons(&plan);
-                let now = self.files();
+                let now = self.host.files().unwrap();
                 let differ: Vec<_> = now.lines().filter(|line| !before.contains(*line)).collect();
                 assert!(before == now, "{}\nchanged although refused: {differ:?}", context());
                 assert!(plan["verdict"] == "refused" || stage == "undone", "{}", context());
             }
             Some(0 | 1) if stage.is_empty() => {
                 counts.nothing += 1;
-                assert_eq!(before, self.files(), "{}", context());
+                assert_eq!(before, self.host.files().unwrap(), "{}", context());
             }
             Some(0 | 1) => {
                 counts.applied += 1;
@@ -302,7 +271,7 @@ impl<'h> State<'h> {
 
     /// Who used a key before still can, unless the plan was told to cut him; whoever the guard named can in any case.
     fn log_in(&self, plan: &Value, counts: &mut Counts, context: &dyn Fn() -> String) {
-        self.host.shell(ANSWERS).unwrap_or_else(|error| panic!("{}: sshd is gone: {error:#}", context()));
+        self.host.sshd_answers().unwrap_or_else(|error| panic!("{}: sshd is gone: {error:#}", context()));
         let kept = plan["guards"].to_string();
         for account in self.accounts.iter().filter(|account| account.used) {
             let outcomes: Vec<bool> = [PUBLIC_CLIENT, PRIVATE_CLIENT]
@@ -430,7 +399,7 @@ fn whoever_the_guard_named_still_logs_in() {
         let seed = SUITES.iter().position(|name| *name == suite.name()).unwrap() as u64;
         let mut rng = Rng::new(0x10c0 + seed);
         let host = Host::of(suite).bind(&hostward_tests::binary().unwrap(), "/usr/local/bin/hostward").boot().unwrap();
-        host.shell(KEEP).unwrap();
+        host.keep().unwrap();
         let client = Client::of(&host).unwrap();
         let mut counts = Counts::default();
         for number in 0..each {
