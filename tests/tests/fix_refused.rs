@@ -41,6 +41,8 @@ enum By {
     /// A key that gives no shell.
     KeyAlone,
     Password,
+    /// One that anybody tries.
+    WeakPassword,
 }
 
 /// What is asked of a suite before a case makes sense there.
@@ -137,6 +139,17 @@ const CASES: &[Case] = &[
         ..PLAIN
     },
     Case {
+        name: "the same fix mends what StrictModes refuses",
+        script: "keyed root \"$K\"; chmod 666 /root/.ssh/authorized_keys",
+        could: &[("root", By::Password)],
+        fix: "sshd keys.permissions",
+        refused: &["not-held"],
+        says: &["--i-hold $F", "请用其中之一登录一次"],
+        passes: Some("--i-hold $F"),
+        keeps: &[("root", By::Key)],
+        ..PLAIN
+    },
+    Case {
         name: "the only key is outside AllowUsers",
         config: "AllowUsers ops",
         script: "keyed root \"$K\"; operator",
@@ -153,6 +166,14 @@ const CASES: &[Case] = &[
         says: &["--i-hold $F", "log in with one of them", "请用其中之一登录一次"],
         passes: Some("--i-hold $F"),
         keeps: &[("root", By::Key)],
+        ..PLAIN
+    },
+    Case {
+        name: "the only key was used with another account",
+        script: "keyed root \"$K\"; useradd -m -s /bin/bash dev; keyed dev \"$K\"",
+        comes: &[("dev", By::Key)],
+        passes: Some(""),
+        keeps: &[("root", By::Key), ("dev", By::Key)],
         ..PLAIN
     },
     Case {
@@ -175,6 +196,15 @@ const CASES: &[Case] = &[
         fix: "accounts.weak-password --password-budget 20s",
         refused: &["no-key", "sudo-password"],
         says: &["set another one (passwd ops)", "请先设置其他口令（passwd ops）"],
+        ..PLAIN
+    },
+    Case {
+        name: "root's weak password is all there is",
+        script: "usermod -p '$1$abcdefgh$KJHEbEnUJaxWv269o9nH60' root",
+        comes: &[("root", By::WeakPassword)],
+        fix: "accounts.weak-password --password-budget 20s",
+        refused: &["cut", "no-key", "no-other-way"],
+        says: &["log in once by key", "请先用密钥登录一次", "--i-hold SHA256:", PUT_ONE[0]],
         ..PLAIN
     },
     Case {
@@ -299,6 +329,7 @@ impl Place {
             By::Key | By::KeyAlone => With::Key(self.key.0.clone()),
             By::DsaKey => With::Key(self.dsa.0.clone()),
             By::Password => With::Password(format!("Pa55-{user}-word")),
+            By::WeakPassword => With::Password("123456".to_owned()),
         }
     }
 
