@@ -61,7 +61,13 @@ struct State<'h> {
     accounts: Vec<Account>,
     script: String,
     config: String,
+    /// What somebody else wrote and sshd does not run with yet, where there is such a thing.
+    pending: Option<&'static str>,
 }
+
+/// Edits of others that no reload activated yet, the last one refused by sshd.
+const PENDING: [&str; 4] = ["ClientAliveCountMax 2", "PasswordAuthentication no", "Port 2222", BROKEN];
+const BROKEN: &str = "PermitRootLogin perhaps";
 
 impl<'h> State<'h> {
     fn new(host: &'h Host, client: &'h Client, suite: &str, number: usize, rng: &mut Rng) -> Self {
@@ -116,7 +122,9 @@ impl<'h> State<'h> {
         if rng.chance(10) {
             script.push_str("chmod 644 /etc/shadow\n");
         }
-        Self { host, client, name: format!("{suite} state {number}"), accounts, script, config: config(rng) }
+        let config = config(rng);
+        let pending = rng.chance(12).then(|| rng.pick(&PENDING));
+        Self { host, client, name: format!("{suite} state {number}"), accounts, script, config, pending }
     }
 
     fn arrange(&mut self, rng: &mut Rng) {
@@ -142,6 +150,10 @@ impl<'h> State<'h> {
         }
         if rng.chance(15) {
             let _ = self.client.login("dev", PUBLIC_CLIENT, &With::Password("Pa55-dev-word".to_owned())).unwrap();
+        }
+        if let Some(line) = self.pending {
+            let insert = format!("sed -i '1i {line}' /etc/ssh/sshd_config");
+            self.host.shell(&insert).unwrap();
         }
         // What the guard reads must have arrived there.
         self.host.sync_logs().unwrap();
@@ -175,7 +187,7 @@ impl<'h> State<'h> {
     fn run(&mut self, rng: &mut Rng, counts: &mut Counts) {
         self.arrange(rng);
         let before = self.host.files().unwrap();
-        let told_before = self.settings();
+        let told_before = if self.pending == Some(BROKEN) { Vec::new() } else { self.settings() };
         let mut command = self.host.unit("/usr/local/bin/hostward");
         command.args(["fix", "sshd", "accounts", "keys", "--password-budget", "0", "--apply", "--json"]);
         command.args(["--confirm-by", "probe", "--confirm-within", "6s"]);
@@ -188,9 +200,10 @@ impl<'h> State<'h> {
         let context = || {
             let journal = self.host.shell("journalctl -q --no-pager -o cat -n 60 -u 'hostward-*'; cat /var/lib/hostward/transactions/*/stage.json | tail -c 3000").unwrap_or_default();
             format!(
-                "{journal}\n{name}: exit {:?}\n{}\n{text}\n{said}\n{}",
+                "{journal}\n{name}: exit {:?}\n{}\n{:?} is pending\n{text}\n{said}\n{}",
                 output.status.code(),
                 self.config,
+                self.pending,
                 self.script
             )
         };
@@ -212,6 +225,7 @@ impl<'h> State<'h> {
             Some(0 | 1) => {
                 counts.applied += 1;
                 assert_eq!(stage, "confirmed", "{}", context());
+                assert!(!reloads(&plan) || self.pending.is_none(), "an edit of another was activated\n{}", context());
                 self.check_settings(&plan, &told_before, counts, &context);
             }
             _ => panic!("{}", context()),
@@ -290,6 +304,11 @@ impl<'h> State<'h> {
             );
         }
     }
+}
+
+/// Whether a plan makes sshd read its configuration again.
+fn reloads(plan: &Value) -> bool {
+    plan["effects"].as_array().unwrap().iter().any(|effect| effect["kind"] == "unit")
 }
 
 /// A random configuration, most of it open, some of it closed in ways of its own.
