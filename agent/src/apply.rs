@@ -15,7 +15,7 @@ mod recover;
 
 pub use file::{Settled, settled, standing};
 pub use obstacles::obstacles;
-pub use recover::{Recovered, recover};
+pub use recover::{Recovered, is_abandoned, recover, set_aside, unit};
 
 /// What is asked of the running system. Offline there is none.
 pub trait Services {

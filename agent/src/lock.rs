@@ -70,6 +70,18 @@ pub fn directory(dir: impl AsFd, path: &Path) -> anyhow::Result<Lock> {
     held(File::from(fd), path, FlockArg::LockExclusiveNonblock, PATIENCE)?.with_context(context)
 }
 
+/// Whether somebody holds a directory alone; None: its file system has no locks.
+pub fn is_held(dir: impl AsFd) -> Option<bool> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let fd = nix::fcntl::openat(dir, ".", flags, Mode::empty()).ok()?;
+    // Shared, so that two who ask are not in each other's way.
+    match Flock::lock(File::from(fd), FlockArg::LockSharedNonblock) {
+        Ok(_) => Some(false),
+        Err((_, Errno::EAGAIN)) => Some(true),
+        Err(_) => None,
+    }
+}
+
 fn take(path: &Path, how: FlockArg, patience: Duration) -> anyhow::Result<Option<Lock>> {
     let mut options = std::fs::OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
@@ -115,7 +127,10 @@ mod tests {
         let error = take(&path, FlockArg::LockSharedNonblock, Duration::ZERO).unwrap_err();
         assert_eq!(error.downcast_ref::<Ends>().unwrap().code, ExitCode::Busy);
         drop(alone);
-        let first = directory(std::fs::File::open(dir.path()).unwrap(), dir.path()).unwrap();
+        let open = || std::fs::File::open(dir.path()).unwrap();
+        assert_eq!(is_held(open()), Some(false));
+        let first = directory(open(), dir.path()).unwrap();
+        assert_eq!((is_held(open()), is_held(open())), (Some(true), Some(true)));
         let second = std::fs::File::open(dir.path()).unwrap();
         let error = held(second, dir.path(), FlockArg::LockExclusiveNonblock, Duration::ZERO).unwrap_err();
         assert_eq!(error.downcast_ref::<Ends>().unwrap().code, ExitCode::Busy);

@@ -86,6 +86,8 @@ pub struct Transaction {
     dir: Dir,
     manifest: Manifest,
     stages: Stages,
+    /// Held by the process that wrote it down, and by the kernel no longer than that process lives.
+    owner: Option<Lock>,
 }
 
 /// The transactions that can be read, oldest first, and those that cannot.
@@ -215,7 +217,10 @@ impl Store {
             keepers: new.keepers.clone(),
         };
         disk::write_transaction(&self.tree, store, &manifest, &effects, &Stages::prepared()?)?;
-        self.read(&id)
+        let mut transaction = self.read(&id)?;
+        // On a file system without locks nobody can tell whether we live.
+        transaction.owner = crate::lock::directory(&transaction.dir, transaction.dir.path()).ok();
+        Ok(transaction)
     }
 
     /// Every transaction.
@@ -306,7 +311,7 @@ impl Store {
         if stages.schema != stage::SCHEMA || stages.last().is_none() {
             bail!("{PATH}/{id}/{STAGE} is of another version of hostward: {}", stages.schema);
         }
-        Ok(Transaction { dir, manifest, stages })
+        Ok(Transaction { dir, manifest, stages, owner: None })
     }
 }
 

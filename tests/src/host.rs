@@ -67,6 +67,25 @@ impl<'suite> Plan<'suite> {
         self
     }
 
+    /// A program of this machine that the host lacks, read-only in /usr/local/bin, with those of its libraries whose names begin
+    /// so; the host's C library must be as new as ours.
+    ///
+    /// # Errors
+    /// It is not installed here.
+    pub fn program(mut self, program: &Path, libraries: &[&str]) -> Result<Self> {
+        let output = Command::new("ldd").arg(program).output().context("failed to run ldd")?;
+        for line in stdout_of(output, "ldd")?.lines() {
+            let (name, place) = (line.trim(), line.split_whitespace().nth(2).map(Path::new));
+            if let Some(place) = place.filter(|_| libraries.iter().any(|library| name.starts_with(library))) {
+                // /lib is a link in the hosts, as it is here.
+                let inside = place.strip_prefix("/usr").or_else(|_| place.strip_prefix("/"))?;
+                self.binds.push((place.canonicalize()?, format!("/usr/{}", inside.display())));
+            }
+        }
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(self.bind(program, &format!("/usr/local/bin/{name}")))
+    }
+
     /// Boots it and returns when its systemd says that the start has finished.
     ///
     /// # Errors

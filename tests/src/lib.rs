@@ -9,6 +9,7 @@ pub mod imds;
 pub mod keys;
 pub mod listen;
 pub mod netns;
+pub mod place;
 pub mod results;
 pub mod rng;
 pub mod scan;

@@ -214,7 +214,7 @@ impl Client {
     /// Adds what follows `ssh`, up to the target.
     fn complete(&self, command: &mut Command, first: &[&str], user: &str, source: &str, with: &With) {
         command.args(first);
-        command.args(["-v", "-F", "none", "-T", "-p", &self.port.to_string(), "-b", source, "-l", user]);
+        command.args(["-v", "-F", "none", "-p", &self.port.to_string(), "-b", source, "-l", user]);
         for option in [
             "StrictHostKeyChecking=no",
             "UserKnownHostsFile=/dev/null",
@@ -223,6 +223,7 @@ impl Client {
             "IdentityAgent=none",
             "ConnectTimeout=10",
             "ControlMaster=no",
+            "RequestTTY=no",
             // Whether a host takes RSA keys of 1,024 bits or DSA keys is its own to say; the client must offer them.
             "RequiredRSASize=1024",
             "PubkeyAcceptedAlgorithms=+ssh-dss",
@@ -286,6 +287,16 @@ impl Session {
     pub fn start(&mut self, script: &str) -> Result<()> {
         let input = self.child.stdin.as_mut().context("no input")?;
         writeln!(input, "{script}")?;
+        Ok(input.flush()?)
+    }
+
+    /// Sends bytes as they are, as keys that are pressed at a terminal.
+    ///
+    /// # Errors
+    /// The session has ended.
+    pub fn press(&mut self, keys: &[u8]) -> Result<()> {
+        let input = self.child.stdin.as_mut().context("no input")?;
+        input.write_all(keys)?;
         Ok(input.flush()?)
     }
 

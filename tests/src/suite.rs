@@ -121,6 +121,13 @@ impl Suite {
     }
 }
 
+/// These suites, or of them the one that `HOSTWARD_SUITE` names: for looking at one alone.
+#[must_use]
+pub fn chosen(names: &[&'static str]) -> Vec<&'static str> {
+    let only = std::env::var("HOSTWARD_SUITE").ok();
+    names.iter().copied().filter(|name| only.as_ref().is_none_or(|only| only == name)).collect()
+}
+
 /// Gives the calling thread a mount namespace of its own: what it mounts is seen by nobody else and ends with it.
 ///
 /// # Errors

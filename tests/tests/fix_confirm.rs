@@ -2,227 +2,19 @@
 
 #![cfg(test)]
 
-use std::io::Read;
-use std::net::TcpStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::process::Output;
+use std::time::Instant;
 
-use hostward::transaction::{Asked, Found, New, Stage, Store};
-use hostward_checks::effect::{Effect, FileChange, Owner, State, UnitAction, Verb};
+use hostward::transaction::Stage;
 use hostward_checks::guard::Confirm;
-use hostward_checks::plan::{Plan, Planned};
-use hostward_tests::host::{Down, Host, INSTANCE, PUBLIC_CLIENT};
+use hostward_tests::host::{Down, PUBLIC_CLIENT};
+use hostward_tests::place::{FILE, Place, is_undone, is_waiting, lateness, started, text};
 use hostward_tests::results;
 use hostward_tests::ssh::{Client, With};
-use hostward_tests::suite::Suite;
+use hostward_tests::suite::{Suite, chosen};
 use hostward_tests::tier::Tier;
 
 const TEST: &str = "fix-confirm";
-const FILE: &str = "/etc/ssh/sshd_config";
-
-/// A host with one administrator, who holds a key.
-struct Place {
-    host: Host,
-    client: Client,
-    key: PathBuf,
-    /// Where shared connections have their sockets: a short path.
-    control: tempfile::TempDir,
-    /// The transaction that was confirmed.
-    confirmed: Option<String>,
-}
-
-impl Place {
-    fn of(suite: &Suite) -> Self {
-        let host = Host::of(suite).bind(&hostward_tests::binary().unwrap(), "/usr/local/bin/hostward").boot().unwrap();
-        let client = Client::of(&host).unwrap();
-        let (key, line) = client.key("admin", "ed25519", None).unwrap();
-        host.shell(&format!(
-            "useradd -m -s /bin/sh plain; useradd -m -s /bin/sh admin; usermod -p '*' plain; usermod -p '*' admin
-             echo 'admin ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/admin; chmod 440 /etc/sudoers.d/admin
-             for home in /root /home/plain /home/admin; do
-               install -d -m 700 $home/.ssh; echo '{line}' >$home/.ssh/authorized_keys
-               chown -R --reference=$home $home/.ssh; chmod 600 $home/.ssh/authorized_keys
-             done
-             sed -i '1i MaxStartups 100:30:200\\nUseDNS no\\nLoginGraceTime 30' {FILE}
-             ! /usr/sbin/sshd -T 2>/dev/null | grep -qi persourcepenalties || sed -i '1i PerSourcePenalties no' {FILE}
-             systemctl restart ssh.service"
-        ))
-        .unwrap();
-        let control = tempfile::tempdir().unwrap();
-        let place = Self { host, client, key, control, confirmed: None };
-        place.await_banner(|banner| banner.starts_with("SSH-2.0-"));
-        place
-    }
-
-    /// Whether systemd listens in sshd's place.
-    fn activated(&self) -> bool {
-        self.host.shell("systemctl is-active -q ssh.socket && echo yes || :").unwrap() == "yes\n"
-    }
-
-    /// The host's root directory, as this machine sees it.
-    fn root(&self) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/root", self.host.leader()))
-    }
-
-    fn config(&self) -> Vec<u8> {
-        std::fs::read(self.root().join(FILE.trim_start_matches('/'))).unwrap()
-    }
-
-    /// What a client is greeted with, which ends with the VersionAddendum that the running sshd has read.
-    fn banner(&self) -> Option<String> {
-        self.host
-            .vpc()
-            .run(|| {
-                let address = format!("{INSTANCE}:22").parse().unwrap();
-                let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
-                stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-                let mut said = Vec::new();
-                let mut byte = [0];
-                while said.last() != Some(&b'\n') && stream.read(&mut byte).ok()? > 0 {
-                    said.push(byte[0]);
-                }
-                Some(String::from_utf8_lossy(&said).trim().to_owned())
-            })
-            .unwrap()
-    }
-
-    fn await_banner(&self, fits: impl Fn(&str) -> bool) -> String {
-        let from = Instant::now();
-        loop {
-            let banner = self.banner();
-            match banner {
-                Some(banner) if fits(&banner) => return banner,
-                other if from.elapsed() > Duration::from_secs(15) => panic!("{other:?} on {}", self.host.name()),
-                _ => std::thread::sleep(Duration::from_millis(100)),
-            }
-        }
-    }
-
-    /// Puts lines on top of sshd_config, as a fix would: what happens to them is seen in the banner.
-    fn begin(&self, lines: &str, confirm: Confirm, within: u64) -> String {
-        let before = self.config();
-        let after = [lines.as_bytes(), before.as_slice()].concat();
-        let owner = Owner::root(0o644);
-        let file = |content: Vec<u8>| State::File { content: Some(Arc::from(content)), owner };
-        let effects = [
-            Effect::File(FileChange { path: PathBuf::from(FILE), before: file(before), after: file(after) }),
-            Effect::Unit(UnitAction { unit: "ssh.service".to_owned(), verb: Verb::Reload }),
-        ];
-        let planned = |effect| Planned { effect, reasons: Vec::new(), guards: Vec::new() };
-        let plan = Plan { effects: effects.into_iter().map(planned).collect(), unfixable: Vec::new() };
-        let new = New {
-            plan: &plan,
-            asked: Asked::default(),
-            command: vec!["hostward".to_owned(), "fix".to_owned()],
-            confirm,
-            confirm_within: Duration::from_secs(within),
-            found: Found::default(),
-            keepers: vec!["root".to_owned()],
-        };
-        Store::open(&self.root()).unwrap().begin(&new).unwrap().id().to_owned()
-    }
-
-    /// Carries a transaction out as `fix` has it done: in a unit of its own.
-    fn apply(&self, id: &str) -> Output {
-        self.applying(id).wait_with_output().unwrap()
-    }
-
-    fn applying(&self, id: &str) -> Child {
-        let mut command = self.host.command("systemd-run");
-        command.args(["--quiet", "--pipe", "--wait", "--collect", &format!("--unit=hostward-fix-{id}")]);
-        command.args(["-p", "ExecStopPost=/usr/local/bin/hostward recover", "/usr/local/bin/hostward", "apply", id]);
-        started(&mut command)
-    }
-
-    fn stage(&self, id: &str) -> Stage {
-        Store::open(&self.root()).unwrap().get(id).unwrap().stage().clone()
-    }
-
-    fn await_stage(&self, id: &str, fits: impl Fn(&Stage) -> bool) -> Stage {
-        let from = Instant::now();
-        loop {
-            let stage = self.stage(id);
-            if fits(&stage) {
-                return stage;
-            }
-            if from.elapsed() > Duration::from_secs(30) {
-                let told = self.host.shell("journalctl --no-pager -u 'hostward*' | tail -n 30").unwrap_or_default();
-                panic!("{}: {stage:?}\n{told}", self.host.name());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// Waits until a transaction is under way, and returns its id.
-    fn await_transaction(&self, what: &str) -> String {
-        let from = Instant::now();
-        loop {
-            let pending = Store::open(&self.root()).and_then(|store| store.pending()).unwrap_or_default();
-            match pending.first() {
-                Some(one) if *one.stage() != Stage::Prepared => return one.id().to_owned(),
-                _ if from.elapsed() > Duration::from_secs(60) => {
-                    let said = self
-                        .host
-                        .shell("cat /root/said; hostward history; journalctl --no-pager -u 'hostward*' || :")
-                        .unwrap();
-                    panic!("no fix is under way on {} for {what}: {said}", self.host.name());
-                }
-                _ => std::thread::sleep(Duration::from_millis(10)),
-            }
-        }
-    }
-
-    /// Nothing is left of what was to undo a fix; that a unit ran in this boot systemd remembers. Whoever undid it tidies up
-    /// right afterwards.
-    fn no_trace(&self) {
-        let from = Instant::now();
-        loop {
-            let left = self
-                .host
-                .shell(
-                    "ls -d /etc/systemd/system/hostward* /etc/systemd/system/*/hostward* /run/hostward-armed 2>/dev/null || :
-                     systemctl list-units --all --no-legend 'hostward*' | grep -v hostward-recover || :",
-                )
-                .unwrap();
-            if left.is_empty() {
-                return;
-            }
-            assert!(from.elapsed() < Duration::from_secs(10), "{}: {left}", self.host.name());
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-
-    fn said(output: &Output) -> String {
-        format!("{:?} {}{}", output.status.code(), text(&output.stdout), text(&output.stderr))
-    }
-}
-
-fn started(command: &mut Command) -> Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// How long after its deadline a transaction was undone, in milliseconds.
-fn lateness(place: &Place, id: &str, deadline: &Stage) -> i64 {
-    let Stage::Waiting { deadline } = deadline else { panic!("{deadline:?}") };
-    let store = Store::open(&place.root()).unwrap();
-    let transaction = store.get(id).unwrap();
-    let undone = transaction.stages().iter().find(|record| matches!(record.stage, Stage::Undone { .. })).unwrap();
-    i64::try_from(undone.since.boottime_ms).unwrap() - i64::try_from(deadline.boottime_ms).unwrap()
-}
-
-fn is_undone(stage: &Stage) -> bool {
-    matches!(stage, Stage::Undone { .. })
-}
-
-fn is_waiting(stage: &Stage) -> bool {
-    matches!(stage, Stage::Waiting { .. })
-}
 
 /// What nobody confirms is undone within a second of its deadline, with no process of ours alive, and beside a scan.
 fn unconfirmed(place: &mut Place) -> String {
@@ -284,7 +76,9 @@ fn killed(place: &mut Place) -> String {
 /// Sessions that were open before the fix, or share such a connection, or come from the host itself, do not confirm; a new one does.
 fn confirmed(place: &mut Place) -> String {
     let id_of = |output: &Output| Place::said(output);
-    let path = format!("ControlPath={}", place.control.path().join("c").display());
+    // Where shared connections have their sockets: a short path.
+    let control = tempfile::tempdir().unwrap();
+    let path = format!("ControlPath={}", control.path().join("c").display());
     let mut old = place
         .client
         .open("root", PUBLIC_CLIENT, &With::Key(place.key.clone()), &["-o", "ControlMaster=yes", "-o", &path])
@@ -322,15 +116,38 @@ fn confirmed(place: &mut Place) -> String {
     place.no_trace();
     place.await_banner(|banner| banner.ends_with("four"));
     drop(old);
-    place.confirmed = Some(id);
     "refused: open, shared, own, console, no administrator; a new login through sudo is taken".to_owned()
 }
 
-/// It stays over a reboot, and is rolled back later; not where somebody has edited since.
+/// It stays over a reboot, and is rolled back a day later; not where somebody has edited since.
 fn later(place: &mut Place) -> String {
-    let id = place.confirmed.take().unwrap();
+    let first = place.config();
+    let id = place.begin("VersionAddendum later\n", Confirm::Login, 60);
+    let applied = place.apply(&id);
+    assert!(applied.status.success(), "{}", Place::said(&applied));
+    let confirm = format!("hostward confirm {id}");
+    let new = place.client.run("root", PUBLIC_CLIENT, &place.key, &[], &confirm).unwrap();
+    assert!(new.status.success(), "{}", Place::said(&new));
     place.host.reboot(Down::Orderly).unwrap();
-    place.await_banner(|banner| banner.ends_with("four"));
+    place.await_banner(|banner| banner.ends_with("later"));
+    // A day passes: every time that was written down is a day further back.
+    let yesterday = place
+        .host
+        .shell(&format!(
+            "cd {}/{id}
+             for file in manifest.json stage.json; do
+               for at in $(grep -o '\"at\": *\"[^\"]*\"' $file | cut -d'\"' -f4 | sort -u); do
+                 sed -i \"s/$at/$(date -u -d @$(($(date -d $at +%s) - 86400)) +%FT%TZ)/\" $file
+               done
+             done
+             date -u -d @$(($(date +%s) - 86400)) +%F",
+            hostward::transaction::PATH
+        ))
+        .unwrap();
+    let told = place.host.shell(&format!("hostward history --json {id}")).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let times = [&told["at"], &told["stages"][0]["at"]].map(|at| at.as_str().unwrap().to_owned());
+    assert!(times.iter().all(|at| at.starts_with(yesterday.trim())), "{times:?}, and not {yesterday}");
     let ours = place.config();
     let edited = [ours.as_slice(), b"# edited\n"].concat();
     std::fs::write(place.root().join(FILE.trim_start_matches('/')), &edited).unwrap();
@@ -340,9 +157,10 @@ fn later(place: &mut Place) -> String {
     std::fs::write(place.root().join(FILE.trim_start_matches('/')), &ours).unwrap();
     let rolled = place.host.command("hostward").args(["rollback", &id]).output().unwrap();
     assert!(rolled.status.success(), "{}", Place::said(&rolled));
-    place.await_banner(|banner| !banner.ends_with("four"));
-    assert!(!text(&place.config()).contains("VersionAddendum four"));
-    "stays over a reboot, rolled back in the next boot, refused where edited".to_owned()
+    place.await_banner(|banner| !banner.ends_with("later"));
+    assert_eq!(place.config(), first);
+    assert_eq!(place.host.command("hostward").args(["rollback", &id]).output().unwrap().status.code(), Some(3), "once");
+    "stays over a reboot, rolled back in the next boot when it is a day old, refused where edited".to_owned()
 }
 
 /// After a reboot in between the old configuration is there before any sshd starts, whether power was cut or not.
@@ -495,9 +313,7 @@ fn confirm_or_revert() {
     );
     // For looking at one of them: HOSTWARD_SUITE=sid HOSTWARD_SCENARIO=killed,broken.
     let only = std::env::var("HOSTWARD_SCENARIO").ok();
-    let suite = std::env::var("HOSTWARD_SUITE").ok();
-    let names: Vec<&'static str> =
-        names.iter().copied().filter(|name| suite.as_ref().is_none_or(|suite| suite == name)).collect();
+    let names = chosen(names);
     let mut failed = Vec::new();
     for some in names.chunks(3) {
         std::thread::scope(|scope| {

@@ -4,6 +4,8 @@
 
 #[path = "fix_firewall/booted.rs"]
 mod booted;
+#[path = "fix_firewall/fail2ban.rs"]
+mod fail2ban;
 #[path = "fix_firewall/lab.rs"]
 mod lab;
 #[path = "fix_firewall/spaces.rs"]

@@ -4,65 +4,42 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
-use hostward::transaction::{Asked, Found, New, Stage, Store};
-use hostward_checks::effect::{Effect, FileChange, Owner, State, UnitAction, Verb};
+use hostward::transaction::{Stage, Store};
+use hostward_checks::effect::{Effect, FileChange, Owner, State};
 use hostward_checks::guard::Confirm;
-use hostward_checks::plan::{Plan, Planned};
 use hostward_tests::host::{Host, PUBLIC_CLIENT};
+use hostward_tests::place::{FILE, Place};
 use hostward_tests::results;
-use hostward_tests::ssh::Client;
 use hostward_tests::suite::Suite;
 use hostward_tests::tier::Tier;
 
 const TEST: &str = "fix_kill_live";
 /// Calls that change something on disk, or make sure of it.
 const WRITING: &str = "?openat,?openat2,write,fchown,fchmod,fsetxattr,fsync,?renameat,renameat2,unlinkat";
-/// What the fix changes, as it is before: content, and mode.
-const MAIN: &str = "/etc/ssh/sshd_config";
 const DROP_IN: &str = "/etc/ssh/sshd_config.d/00-kill.conf";
 
-struct Place {
-    host: Host,
-    client: Client,
-    key: PathBuf,
+struct Scene {
+    place: Place,
     main: Vec<u8>,
 }
 
 /// One call of a run: its name, its number among those of the name, its line.
 type Call = (String, usize, String);
 
-impl Place {
+impl Scene {
     fn of(suite: &Suite) -> Self {
-        let mut host = Host::of(suite).bind(&hostward_tests::binary().unwrap(), "/usr/local/bin/hostward");
-        // strace is not in the hosts; ours runs there with the libraries that they lack.
-        let strace = PathBuf::from("/usr/bin/strace");
-        let libraries = Command::new("ldd").arg(&strace).output().unwrap();
-        host = host.bind(&strace, "/usr/local/bin/strace");
-        for line in String::from_utf8(libraries.stdout).unwrap().lines().filter(|line| line.contains("libunwind")) {
-            let path = Path::new(line.split_whitespace().nth(2).unwrap());
-            let inside = Path::new("/usr")
-                .join(path.strip_prefix("/").unwrap().strip_prefix("usr").unwrap_or(path.strip_prefix("/").unwrap()));
-            host = host.bind(&path.canonicalize().unwrap(), inside.to_str().unwrap());
-        }
-        let host = host.boot().unwrap();
-        let client = Client::of(&host).unwrap();
-        let (key, line) = client.key("admin", "ed25519", None).unwrap();
-        host.shell(&format!(
-            "install -d -m 700 /root/.ssh; echo '{line}' >/root/.ssh/authorized_keys; chmod 600 /root/.ssh/authorized_keys
-             sed -i '1i MaxStartups 100:30:200\\nUseDNS no' {MAIN}
-             ! /usr/sbin/sshd -T 2>/dev/null | grep -qi persourcepenalties || sed -i '1i PerSourcePenalties no' {MAIN}
-             systemctl reload-or-restart ssh.service"
-        ))
-        .unwrap();
-        let main = std::fs::read(root(&host).join("etc/ssh/sshd_config")).unwrap();
-        Self { host, client, key, main }
+        // strace is not in the hosts; ours runs there with the library that they lack.
+        let strace = Path::new("/usr/bin/strace");
+        let place = Place::on(Host::of(suite).program(strace, &["libunwind"]).unwrap());
+        let main = place.config();
+        Self { place, main }
     }
 
     fn at(&self, path: &str) -> PathBuf {
-        root(&self.host).join(path.trim_start_matches('/'))
+        self.place.root().join(path.trim_start_matches('/'))
     }
 
     fn new_main(&self) -> Vec<u8> {
@@ -74,29 +51,17 @@ impl Place {
         let file = |content: &[u8], mode| State::file(content.to_vec(), Owner::root(mode));
         let mode = |mode| State::Dir { owner: Owner::root(mode) };
         let change = |path: &str, before, after| Effect::File(FileChange { path: path.into(), before, after });
-        let effects = [
+        let effects = vec![
             change("/etc/ssh", mode(0o755), mode(0o711)),
-            change(MAIN, file(&self.main, 0o644), file(&self.new_main(), 0o600)),
+            change(FILE, file(&self.main, 0o644), file(&self.new_main(), 0o600)),
             change(DROP_IN, State::Absent, file(b"LoginGraceTime 60\n", 0o600)),
-            Effect::Unit(UnitAction { unit: "ssh.service".to_owned(), verb: Verb::Reload }),
         ];
-        let planned = |effect| Planned { effect, reasons: Vec::new(), guards: Vec::new() };
-        let plan = Plan { effects: effects.into_iter().map(planned).collect(), unfixable: Vec::new() };
-        let new = New {
-            plan: &plan,
-            asked: Asked::default(),
-            command: vec!["hostward".to_owned(), "fix".to_owned()],
-            confirm: Confirm::Login,
-            confirm_within: Duration::from_secs(900),
-            found: Found::default(),
-            keepers: vec!["root".to_owned()],
-        };
-        Store::open(&root(&self.host)).unwrap().begin(&new).unwrap().id().to_owned()
+        self.place.begin_with(effects, Confirm::Login, 900)
     }
 
     /// Applies with strace on hostward itself, not on what it starts.
     fn apply(&self, id: &str, arguments: &[&str]) -> Output {
-        let mut command = self.host.command("strace");
+        let mut command = self.place.host.command("strace");
         command.args(["-qq"]).args(arguments).args(["--", "/usr/local/bin/hostward", "apply", id]);
         command.output().unwrap()
     }
@@ -109,7 +74,7 @@ impl Place {
         assert!(output.status.success(), "{output:?}");
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         let mut calls = Vec::new();
-        for line in self.host.shell("cat /run/calls").unwrap().lines() {
+        for line in self.place.host.shell("cat /run/calls").unwrap().lines() {
             let Some((name, _)) = line.split_once('(') else { continue };
             let number = counts.entry(name.to_owned()).or_default();
             *number += 1;
@@ -130,26 +95,26 @@ impl Place {
         };
         let now = (
             mode("/etc/ssh"),
-            std::fs::read(self.at(MAIN)).unwrap(),
-            mode(MAIN),
+            std::fs::read(self.at(FILE)).unwrap(),
+            mode(FILE),
             std::fs::read(self.at(DROP_IN)).ok(),
             mode(DROP_IN),
         );
         let old = (Some(0o755), self.main.clone(), Some(0o644), None, None);
         let new = (Some(0o711), self.new_main(), Some(0o600), Some(b"LoginGraceTime 60\n".to_vec()), Some(0o600));
-        let store = Store::open(&root(&self.host)).unwrap();
+        let store = Store::open(&self.place.root()).unwrap();
         let stage = store.list().unwrap().transactions.last().unwrap().stage().clone();
         match &stage {
             Stage::Prepared | Stage::Undone { .. } => assert!(now == old, "{about}: {stage:?} {now:?}"),
             Stage::Waiting { .. } => assert!(now == new, "{about}: {stage:?} {now:?}"),
             other => panic!("{about}: {other:?}"),
         }
-        let stray = self.host.shell("find /etc /root -name '.hostward*'").unwrap();
+        let stray = self.place.host.shell("find /etc /root -name '.hostward*'").unwrap();
         assert_eq!(stray, "", "{about}");
-        self.host.shell("/usr/sbin/sshd -t").unwrap_or_else(|error| panic!("{about}: {error:#}"));
+        self.place.host.shell("/usr/sbin/sshd -t").unwrap_or_else(|error| panic!("{about}: {error:#}"));
         let from = Instant::now();
         loop {
-            let login = self.client.run("root", PUBLIC_CLIENT, &self.key, &[], "echo in").unwrap();
+            let login = self.place.client.run("root", PUBLIC_CLIENT, &self.place.key, &[], "echo in").unwrap();
             if login.stdout == b"in\n" {
                 return stage;
             }
@@ -159,23 +124,18 @@ impl Place {
     }
 
     fn back(&self) {
-        let output = self.host.command("/usr/local/bin/hostward").arg("rollback").output().unwrap();
+        let output = self.place.host.command("/usr/local/bin/hostward").arg("rollback").output().unwrap();
         assert!(output.status.success(), "{output:?}");
         assert!(matches!(self.judge("rolled back"), Stage::Undone { .. }));
     }
-}
-
-/// The host's root directory, as this machine sees it.
-fn root(host: &Host) -> PathBuf {
-    PathBuf::from(format!("/proc/{}/root", host.leader()))
 }
 
 #[test]
 fn the_administrator_comes_in_wherever_it_is_killed_or_fails() {
     let names: &[&str] = Tier::current().pick(&["bookworm"], &["bookworm", "trixie", "sid", "noble", "resolute"]);
     for suite in Suite::all(TEST).unwrap().iter().filter(|suite| names.contains(&suite.name())) {
-        let place = Place::of(suite);
-        let calls = place.calls();
+        let scene = Scene::of(suite);
+        let calls = scene.calls();
         assert!(calls.len() > 40, "{calls:#?}");
         let step = Tier::current().pick(calls.len().div_ceil(9), 1);
         let (mut tried, mut stood) = (0, 0);
@@ -184,15 +144,15 @@ fn the_administrator_comes_in_wherever_it_is_killed_or_fails() {
             let error = errors[index % errors.len()];
             for what in ["signal=SIGKILL".to_owned(), format!("error={error}")] {
                 let about = format!("{}: {what} at {name} {number}: {line}", suite.name());
-                let id = place.begin();
+                let id = scene.begin();
                 let (trace, inject) = (format!("trace={name}"), format!("inject={name}:{what}:when={number}"));
-                let output = place.apply(&id, &["-o", "/dev/null", "-e", &trace, "-e", &inject]);
-                let recovered = place.host.command("/usr/local/bin/hostward").arg("recover").output().unwrap();
+                let output = scene.apply(&id, &["-o", "/dev/null", "-e", &trace, "-e", &inject]);
+                let recovered = scene.place.host.command("/usr/local/bin/hostward").arg("recover").output().unwrap();
                 assert!(recovered.status.success(), "{about}: {output:?} {recovered:?}");
                 tried += 1;
-                if let Stage::Waiting { .. } = place.judge(&about) {
+                if let Stage::Waiting { .. } = scene.judge(&about) {
                     stood += 1;
-                    place.back();
+                    scene.back();
                 }
             }
         }

@@ -27,7 +27,7 @@ pub fn recover(store: &Store, services: &mut dyn Services) -> anyhow::Result<Vec
         let id = transaction.id().to_owned();
         let outcome = match transaction.stage().clone() {
             Stage::Confirmed | Stage::Undone { .. } | Stage::Stuck { .. } => continue,
-            Stage::Prepared => never_started(&mut transaction, &now),
+            Stage::Prepared => never_started(&mut transaction, services),
             Stage::Waiting { deadline } if deadline.left(&now).is_some() => Ok(None),
             Stage::Waiting { deadline } => {
                 let why = if deadline.boot_id == now.boot_id {
@@ -47,18 +47,61 @@ pub fn recover(store: &Store, services: &mut dyn Services) -> anyhow::Result<Vec
     Ok(done)
 }
 
-/// How long a transaction may wait to be started: between writing it down and its unit's first look at it.
+/// How long a transaction may wait to be started where nobody can tell whether it still will be.
 const TO_START: Duration = Duration::from_secs(60);
+/// Why such a transaction is over.
+const NEVER_STARTED: &str = "it was never started: whoever asked for it was ended before; nothing had been changed";
 
-fn never_started(transaction: &mut Transaction, now: &Moment) -> anyhow::Result<Option<Outcome>> {
-    let fresh = transaction.stages().last().is_some_and(|record| {
-        record.since.boot_id == now.boot_id
-            && now.boottime_ms.saturating_sub(record.since.boottime_ms) < TO_START.as_millis() as u64
-    });
-    if fresh {
+/// Whether a transaction was written down, and nobody will carry it out any more: whoever asked for it is gone (a time-out that
+/// kills all, a closed terminal), and no unit of it runs.
+///
+/// # Errors
+/// The clock cannot be read.
+pub fn is_abandoned(transaction: &Transaction, services: &mut dyn Services) -> anyhow::Result<bool> {
+    let now = Moment::now()?;
+    let (Stage::Prepared, Some(record)) = (transaction.stage(), transaction.stages().last()) else { return Ok(false) };
+    if record.since.boot_id != now.boot_id {
+        return Ok(true);
+    }
+    let waited = now.boottime_ms.saturating_sub(record.since.boottime_ms);
+    let long_enough = u128::from(waited) >= TO_START.as_millis();
+    Ok(match transaction.is_owned() {
+        Some(true) => false,
+        Some(false) if !transaction.manifest().live => true,
+        // Between the command that asked and its unit's first look there is the unit alone.
+        Some(false) => match services.unit_state(&unit(transaction.id())) {
+            Ok(unit) => !unit.active,
+            Err(_) => long_enough,
+        },
+        None => long_enough,
+    })
+}
+
+/// The unit that carries a transaction out.
+pub fn unit(id: &str) -> String {
+    format!("hostward-fix-{id}.service")
+}
+
+/// Ends the transactions that were written down and that nobody will carry out, and returns their ids. Whoever calls it holds the
+/// lock; a unit that starts late after all finds that there is nothing to do.
+///
+/// # Errors
+/// The store fails.
+pub fn set_aside(store: &Store, services: &mut dyn Services) -> anyhow::Result<Vec<String>> {
+    let mut ids = Vec::new();
+    for mut transaction in store.pending()? {
+        if never_started(&mut transaction, services)?.is_some() {
+            ids.push(transaction.id().to_owned());
+        }
+    }
+    Ok(ids)
+}
+
+fn never_started(transaction: &mut Transaction, services: &mut dyn Services) -> anyhow::Result<Option<Outcome>> {
+    if !is_abandoned(transaction, services)? {
         return Ok(None);
     }
-    let why = "it was never started".to_owned();
+    let why = NEVER_STARTED.to_owned();
     transaction.set_stage(Stage::Undone { why: why.clone() })?;
     Ok(Some(Outcome::Undone { why }))
 }

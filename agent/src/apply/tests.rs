@@ -258,6 +258,25 @@ fn half_an_owner_is_ours_and_nothing_else_is() {
 }
 
 #[test]
+fn what_was_never_started_keeps_nobody_waiting() {
+    let (dir, plan) = every_kind();
+    let before = picture(dir.path());
+    let mut store = Store::open(dir.path()).unwrap();
+    let owned = store.begin(&new(&plan)).unwrap();
+    let id = owned.id().to_owned();
+    let aside = |store: &Store| set_aside(store, &mut Noted::default()).unwrap();
+    assert!(aside(&store).is_empty(), "whoever wrote it down lives");
+    assert!(recover(&store, &mut Noted::default()).unwrap().iter().all(|one| matches!(one.outcome, Ok(None))));
+    drop(owned);
+    assert_eq!(aside(&store), [id.clone()]);
+    let mut late = store.get(&id).unwrap();
+    assert!(matches!(late.stage(), Stage::Undone { why } if why.starts_with("it was never started")));
+    store.idle().unwrap();
+    assert!(run(store.tree(), &mut late, &mut Noted::default()).is_err(), "its unit comes late");
+    assert_eq!(picture(dir.path()), before);
+}
+
+#[test]
 fn recovery_undoes_what_a_dead_run_left() {
     let interrupted = |stage: Stage| {
         let (dir, plan) = every_kind();

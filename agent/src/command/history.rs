@@ -6,8 +6,9 @@ use hostward_checks::check::Lang;
 use hostward_checks::effect::Effect;
 use serde::Serialize;
 
-use super::apply::root;
+use super::apply::{root, services};
 use super::{LangArg, language, print};
+use crate::apply::is_abandoned;
 use crate::exit_code::ExitCode;
 use crate::plan::{diff, render};
 use crate::sanitize::{brief, escape};
@@ -87,14 +88,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let lang = language(args.lang);
     match &args.id {
         None => list(&store, args.json, lang)?,
-        Some(id) => show(&store.get(id)?, args.json, lang)?,
+        Some(id) => show(&store.get(id)?, &store, args.json, lang)?,
     }
     Ok(ExitCode::Clean)
 }
 
 fn list(store: &Store, json: bool, lang: Lang) -> anyhow::Result<()> {
     let listing = store.list()?;
-    let lines: Vec<Line> = listing.transactions.iter().map(line).collect();
+    let lines: Vec<Line> = listing.transactions.iter().map(|one| line(one, store, lang)).collect();
     if json {
         let broken = listing.broken.iter().map(|(id, error)| format!("{id}: {error:#}")).collect();
         let block = ListBlock { schema: SCHEMA, transactions: lines, broken };
@@ -118,7 +119,7 @@ fn list(store: &Store, json: bool, lang: Lang) -> anyhow::Result<()> {
     print(&out)
 }
 
-fn line(one: &Transaction) -> Line {
+fn line(one: &Transaction, store: &Store, lang: Lang) -> Line {
     let manifest = one.manifest();
     let reasons = manifest.effects.iter().flat_map(|effect| &effect.reasons);
     let mut checks: Vec<String> = reasons.map(|reason| reason.check.clone()).collect();
@@ -126,6 +127,7 @@ fn line(one: &Transaction) -> Line {
     checks.dedup();
     let why = match one.stage() {
         Stage::Undone { why } | Stage::Undoing { why, .. } | Stage::Stuck { why, .. } => Some(why.clone()),
+        Stage::Prepared => abandoned(one, store, lang),
         _ => None,
     };
     Line {
@@ -139,11 +141,18 @@ fn line(one: &Transaction) -> Line {
     }
 }
 
+/// That a transaction was never started, where whoever asked for it is gone: nothing was changed by it.
+fn abandoned(one: &Transaction, store: &Store, lang: Lang) -> Option<String> {
+    let gone = is_abandoned(one, services(store).as_mut()).unwrap_or_default();
+    let en = "never started, and nothing changed: the next fix sets it aside";
+    gone.then(|| pick(lang, en, "从未开始，未作任何更改：下一次 fix 会将其作废").to_owned())
+}
+
 fn pick<'t>(lang: Lang, en: &'t str, zh: &'t str) -> &'t str {
     if lang == Lang::Zh { zh } else { en }
 }
 
-fn show(one: &Transaction, json: bool, lang: Lang) -> anyhow::Result<()> {
+fn show(one: &Transaction, store: &Store, json: bool, lang: Lang) -> anyhow::Result<()> {
     let manifest = one.manifest();
     let effects = one.effects()?;
     let changes = effects.iter().zip(&manifest.effects).map(|(effect, record)| Change {
@@ -160,7 +169,7 @@ fn show(one: &Transaction, json: bool, lang: Lang) -> anyhow::Result<()> {
     if json {
         let block = OneBlock {
             schema: SCHEMA,
-            line: line(one),
+            line: line(one, store, lang),
             version: &manifest.version,
             command: &manifest.command,
             asked: &manifest.asked,
@@ -180,6 +189,9 @@ fn show(one: &Transaction, json: bool, lang: Lang) -> anyhow::Result<()> {
     say("command", "命令", escape(&manifest.command.join(" ")));
     for record in one.stages() {
         say("stage", "阶段", format!("{}  {}", record.since.at, escape(&stage(&record.stage))));
+    }
+    if let Some(why) = abandoned(one, store, lang) {
+        say("", "", why);
     }
     if let Stage::Stuck { left, .. } = one.stage() {
         for what in left {

@@ -40,7 +40,7 @@ pub fn possible() -> anyhow::Result<()> {
 pub fn run(transaction: &mut Transaction, mut told: impl FnMut(&Record)) -> anyhow::Result<Stage> {
     possible()?;
     let id = transaction.id().to_owned();
-    let unit = format!("hostward-fix-{id}");
+    let unit = crate::apply::unit(&id);
     if let Err(error) = start(&unit, &id) {
         // Nobody will carry it out: it is not to keep others waiting.
         transaction.set_stage(Stage::Undone { why: format!("{error:#}") })?;
@@ -61,13 +61,13 @@ pub fn run(transaction: &mut Transaction, mut told: impl FnMut(&Record)) -> anyh
         if asked.elapsed() > ASKING {
             asked = Instant::now();
             // A systemd that is too busy to answer has not lost the unit.
-            let now = manager::unit(&format!("{unit}.service"));
+            let now = manager::unit(&unit);
             let runs = now.map_or(true, |unit| unit.runs() || unit.active == "deactivating");
             gone_since = if runs { None } else { gone_since.or_else(|| Some(Instant::now())) };
         }
         if gone_since.is_some_and(|since| since.elapsed() > GONE) || from.elapsed() > LONGEST {
             let message = format!(
-                "{unit}.service ended before the fix did: `hostward recover` undoes it, `journalctl -u {unit}` says why"
+                "{unit} ended before the fix did: `hostward recover` undoes it, `journalctl -u {unit}` says why"
             );
             return Err(anyhow::anyhow!(message));
         }
@@ -91,6 +91,5 @@ fn start(unit: &str, id: &str) -> anyhow::Result<()> {
         "apply",
         id,
     ];
-    manager::run(&plain.map(str::to_owned))
-        .with_context(|| format!("failed to start {unit}.service; nothing was changed"))
+    manager::run(&plain.map(str::to_owned)).with_context(|| format!("failed to start {unit}; nothing was changed"))
 }

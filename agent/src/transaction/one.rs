@@ -43,6 +43,11 @@ impl Transaction {
         Ok(())
     }
 
+    /// Whether the process that wrote it down lives and has not let go of it; None: nobody can tell.
+    pub fn is_owned(&self) -> Option<bool> {
+        if self.owner.is_some() { Some(true) } else { crate::lock::is_held(&self.dir) }
+    }
+
     /// Gives up the room that was kept aside for undoing it.
     pub(crate) fn release(&self) {
         // Without it the disk is as full as it was.

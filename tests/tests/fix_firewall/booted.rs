@@ -15,7 +15,7 @@ use hostward_checks::plan::{Obstacles, Wanted, fold};
 use hostward_checks::policy::Policy;
 use hostward_checks::snapshot::Sketch;
 use hostward_tests::host::{Down, Host, INSTANCE, METADATA, PRIVATE_CLIENT, PUBLIC_CLIENT};
-use hostward_tests::suite::{REQUIRED, Suite, WHERE_ANSWERED};
+use hostward_tests::suite::{REQUIRED, Suite, WHERE_ANSWERED, chosen};
 use hostward_tests::{binary, results, tier::Tier};
 
 use super::lab::{connect, lives, others, reaches, serve, serve_tcp};
@@ -109,9 +109,8 @@ impl Scene {
 
 #[test]
 fn the_unit_holds_the_table_and_lets_go() {
-    let all = REQUIRED.into_iter().chain(WHERE_ANSWERED).collect();
-    let names: Vec<&str> = Tier::current().pick(vec!["bookworm", "noble"], all);
-    for name in names {
+    let all: Vec<&'static str> = REQUIRED.into_iter().chain(WHERE_ANSWERED).collect();
+    for name in chosen(Tier::current().pick(&["bookworm", "noble"], &all)) {
         match Suite::find(name) {
             Ok(suite) => holds(&suite),
             Err(error) => results::skipped("fix firewall hosts", name, format!("NOT TESTED: {error:#}")),
@@ -225,8 +224,8 @@ fn meets_others(scene: &mut Scene) -> Vec<&'static str> {
 
 #[test]
 fn fix_limits_a_port_and_rollback_opens_it() {
-    let names = Tier::current().pick(vec!["trixie"], REQUIRED.into_iter().chain(WHERE_ANSWERED).collect());
-    for name in names {
+    let all: Vec<&'static str> = REQUIRED.into_iter().chain(WHERE_ANSWERED).collect();
+    for name in chosen(Tier::current().pick(&["trixie"], &all)) {
         match Suite::find(name) {
             Ok(suite) => fixes(&suite),
             Err(error) => results::skipped("fix firewall command", name, format!("NOT TESTED: {error:#}")),

@@ -8,10 +8,11 @@ use hostward_checks::guard::Confirm;
 
 use super::{Args, show, tell};
 use crate::apply::{self, Offline};
+use crate::command::apply::services;
 use crate::command::look::{Looked, Looking, look_alone};
-use crate::command::print;
+use crate::command::{print, warn};
 use crate::config::{Budget, Configuration};
-use crate::exit_code::{Ends, ExitCode};
+use crate::exit_code::ExitCode;
 use crate::judge::{Judged, JudgedFinding, State};
 use crate::live;
 use crate::lock::Lock;
@@ -27,25 +28,18 @@ const SLACK: Duration = Duration::from_secs(30);
 /// The transactions of the root, with none under way.
 ///
 /// # Errors
-/// Exit code 75: one waits for its confirmation, or was cut off.
+/// As [`Store::idle`].
 pub(super) fn free_store(root: Option<&Path>) -> anyhow::Result<Store> {
     let store = match root {
         Some(dir) => Store::alone(dir)?,
         // The live host is locked already.
         None => Store::open(Path::new("/"))?,
     };
-    let Some(pending) = store.pending()?.into_iter().next() else { return Ok(store) };
-    let id = pending.id();
-    let message = match pending.stage() {
-        Stage::Waiting { .. } => format!(
-            "transaction {id} waits for its confirmation: `hostward confirm {id}` from a new login, or `hostward rollback {id}`"
-        ),
-        Stage::Stuck { .. } => {
-            format!("transaction {id} could not be undone as a whole: `hostward history {id}` says what is left to do")
-        }
-        _ => format!("transaction {id} was cut off: `hostward recover` undoes it"),
-    };
-    Err(Ends::with(ExitCode::Busy, message))
+    for id in apply::set_aside(&store, services(&store).as_mut())? {
+        warn(&format!("transaction {id} was written down and never started, and changed nothing: it is set aside"));
+    }
+    store.idle()?;
+    Ok(store)
 }
 
 /// A plan about to be carried out.
