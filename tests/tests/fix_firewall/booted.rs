@@ -21,6 +21,8 @@ use hostward_tests::{binary, results, tier::Tier};
 use super::lab::{connect, lives, others, reaches, serve, serve_tcp};
 
 const UNIT: &str = "hostward-firewall.service";
+/// How long the unit may take on a machine that is busy; how long it took is told.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The files of a plan that limits one port to the private client, as the planner makes them.
 fn files() -> Vec<(String, String)> {
@@ -73,7 +75,11 @@ impl Scene {
     }
 
     fn reaches(&self, from: &str, port: u16) -> bool {
-        self.host.vpc().run(|| reaches(from, INSTANCE, port)).unwrap()
+        self.host.vpc().run(|| reaches(from, INSTANCE, port, true)).unwrap()
+    }
+
+    fn is_kept_out(&self, from: &str, port: u16) -> bool {
+        !self.host.vpc().run(|| reaches(from, INSTANCE, port, false)).unwrap()
     }
 
     fn held(&self) -> bool {
@@ -85,15 +91,10 @@ impl Scene {
     fn is_held_after(&mut self, what: &str) {
         let from = Instant::now();
         while !self.held() {
-            assert!(
-                from.elapsed() < Duration::from_secs(8),
-                "{}: not put back after {what}:\n{}",
-                self.name,
-                self.journal()
-            );
+            assert!(from.elapsed() < PATIENCE, "{}: not put back after {what}:\n{}", self.name, self.journal());
         }
         self.longest = self.longest.max(from.elapsed());
-        assert!(!self.reaches(PUBLIC_CLIENT, 6379), "{}: after {what}", self.name);
+        assert!(self.is_kept_out(PUBLIC_CLIENT, 6379), "{}: after {what}", self.name);
         assert!(self.reaches(PRIVATE_CLIENT, 6379), "{}: after {what}", self.name);
         assert!(self.old.iter().all(lives), "{}: a connection is cut after {what}", self.name);
     }
@@ -158,7 +159,7 @@ fn holds(suite: &Suite) {
 
     // Stopping leaves it, and a boot brings it back.
     scene.shell(&format!("systemctl stop {UNIT}"));
-    assert!(scene.held() && !scene.reaches(PUBLIC_CLIENT, 6379), "{}: stopped", scene.name);
+    assert!(scene.held() && scene.is_kept_out(PUBLIC_CLIENT, 6379), "{}: stopped", scene.name);
     scene.shell(&format!("systemctl start {UNIT}"));
     scene.is_held_after("a start");
 
@@ -171,7 +172,7 @@ fn holds(suite: &Suite) {
     scene.shell("rm /etc/hostward/firewall.conf; nft delete table inet hostward");
     let from = Instant::now();
     while scene.shell(&format!("systemctl is-active {UNIT} || true")).trim() != "inactive" {
-        assert!(from.elapsed() < Duration::from_secs(8), "{}: it still runs\n{}", scene.name, scene.journal());
+        assert!(from.elapsed() < PATIENCE, "{}: it still runs\n{}", scene.name, scene.journal());
     }
     assert!(!scene.held() && scene.reaches(PUBLIC_CLIENT, 6379), "{}: rolled back", scene.name);
     assert_eq!(scene.others(), before, "{}: rolled back", scene.name);
@@ -187,7 +188,7 @@ fn meets_others(scene: &mut Scene) -> Vec<&'static str> {
     scene.shell(
         "iptables -t nat -A PREROUTING -m addrtype --dst-type LOCAL -p tcp --dport 8080 -j REDIRECT --to-ports 8081",
     );
-    assert!(scene.reaches(PRIVATE_CLIENT, 8080) && !scene.reaches(PUBLIC_CLIENT, 8080), "{}: published", scene.name);
+    assert!(scene.reaches(PRIVATE_CLIENT, 8080) && scene.is_kept_out(PUBLIC_CLIENT, 8080), "{}: published", scene.name);
     assert!(scene.reaches(PUBLIC_CLIENT, 8081), "{}: what it is published to", scene.name);
     scene.shell(
         "iptables -t nat -D PREROUTING -m addrtype --dst-type LOCAL -p tcp --dport 8080 -j REDIRECT --to-ports 8081",
@@ -248,7 +249,7 @@ fn fixes(suite: &Suite) {
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         (output.status.code().unwrap(), said)
     };
-    let reached = |from| host.vpc().run(|| reaches(from, INSTANCE, 6379)).unwrap();
+    let reached = |from, expected| host.vpc().run(|| reaches(from, INSTANCE, 6379, expected)).unwrap();
     let files =
         "find /etc ! -path '/etc/machine-id' -type f -print0 | sort -z | xargs -0 sha256sum; find /etc -type l | sort";
     let (before, rules) = (host.shell(files).unwrap(), host.shell("nft list ruleset").unwrap());
@@ -273,7 +274,7 @@ fn fixes(suite: &Suite) {
     assert!(said.contains("+tcp 6379 172.31.0.253/32") && said.contains("live on"), "{name}: {said}");
     let (code, said) = run(&format!("{asked} --apply --confirm-by probe --confirm-within 12s"));
     assert_eq!(code, 0, "{name}: {said}\n{}", host.shell("journalctl --no-pager -n 30").unwrap());
-    assert!(!reached(PUBLIC_CLIENT) && reached(PRIVATE_CLIENT) && lives(&old), "{name}: {said}");
+    assert!(!reached(PUBLIC_CLIENT, false) && reached(PRIVATE_CLIENT, true) && lives(&old), "{name}: {said}");
     let state = host.shell(&format!("systemctl is-active {UNIT}; systemctl is-enabled {UNIT}")).unwrap();
     assert_eq!(state, "active\nenabled\n", "{name}");
     let (code, said) = run(asked);
@@ -281,7 +282,7 @@ fn fixes(suite: &Suite) {
 
     let (code, said) = run("rollback");
     assert_eq!(code, 0, "{name}: {said}");
-    assert!(reached(PUBLIC_CLIENT) && lives(&old), "{name}: {said}");
+    assert!(reached(PUBLIC_CLIENT, true) && lives(&old), "{name}: {said}");
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(host.shell("nft list ruleset").unwrap(), rules, "{name}: rules after the rollback");
     let after = host.shell(files).unwrap();

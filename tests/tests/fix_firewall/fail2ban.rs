@@ -7,7 +7,7 @@ use hostward_tests::ssh::Client;
 use hostward_tests::suite::{Suite, chosen};
 use hostward_tests::{binary, results, tier::Tier};
 
-use super::lab::{connect, others, reaches, serve_tcp};
+use super::lab::{opens, others, reaches, serve_tcp};
 
 const TEST: &str = "fix firewall fail2ban";
 /// Bans whoever tries an account that is not there; the log is a file, as rsyslog writes it.
@@ -73,11 +73,11 @@ impl Scene {
 
     /// Whether the port of sshd takes a connection from there; what is said on it sshd decides.
     fn enters(&self, from: &str) -> bool {
-        self.host.vpc().run(|| connect(from, INSTANCE, 22).is_ok()).unwrap()
+        self.host.vpc().run(|| opens(from, INSTANCE, 22)).unwrap()
     }
 
-    fn reaches(&self, from: &str) -> bool {
-        self.host.vpc().run(|| reaches(from, INSTANCE, 6379)).unwrap()
+    fn reaches(&self, from: &str, expected: bool) -> bool {
+        self.host.vpc().run(|| reaches(from, INSTANCE, 6379, expected)).unwrap()
     }
 
     fn tables(&self) -> String {
@@ -88,8 +88,8 @@ impl Scene {
     fn is_banned(&self, limited: bool, when: &str) {
         self.await_that(when, || !self.enters(PUBLIC_CLIENT));
         assert!(self.enters(PRIVATE_CLIENT), "{}: {when}: nobody else is", self.name);
-        assert_eq!(self.reaches(PUBLIC_CLIENT), !limited, "{}: {when}: {}", self.name, self.tables());
-        assert!(self.reaches(PRIVATE_CLIENT), "{}: {when}", self.name);
+        assert_eq!(self.reaches(PUBLIC_CLIENT, !limited), !limited, "{}: {when}: {}", self.name, self.tables());
+        assert!(self.reaches(PRIVATE_CLIENT, true), "{}: {when}", self.name);
     }
 }
 
@@ -124,7 +124,7 @@ fn bans(scene: &Scene) {
     // It goes on with its work while ours is held.
     scene.shell(&format!("fail2ban-client set sshd unbanip {PUBLIC_CLIENT}"));
     scene.await_that("it lets him in", || scene.enters(PUBLIC_CLIENT));
-    assert!(!scene.reaches(PUBLIC_CLIENT), "{}: not to what is limited", scene.name);
+    assert!(!scene.reaches(PUBLIC_CLIENT, false), "{}: not to what is limited", scene.name);
     scene.shell(&format!("fail2ban-client set sshd banip {PUBLIC_CLIENT}"));
     scene.is_banned(true, "banned again");
     for what in ["fail2ban-client reload", "systemctl restart fail2ban", "systemctl restart hostward-firewall.service"]
@@ -134,7 +134,7 @@ fn bans(scene: &Scene) {
     }
     // Somebody flushes all: ours is put back, and its next ban makes its own anew.
     scene.shell("nft flush ruleset");
-    scene.await_that("ours is put back", || !scene.reaches(PUBLIC_CLIENT));
+    scene.await_that("ours is put back", || !scene.reaches(PUBLIC_CLIENT, false));
     scene.shell("systemctl restart fail2ban");
     scene.is_banned(true, "after a flush");
 

@@ -13,11 +13,17 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect as start, getsockopt, setsockopt, socket, sockopt,
 };
 
-/// Long enough for a machine that is busy, short enough to see what is dropped.
-pub(super) const PATIENCE: Duration = Duration::from_millis(400);
+/// Short enough to see what is dropped.
+const PATIENCE: Duration = Duration::from_millis(400);
+/// For what is not dropped: on a machine that is busy a first packet is sent again, after 1, 3 and 7 seconds.
+const LONG: Duration = Duration::from_secs(10);
 
-/// Opens a TCP connection from that address; whoever drops it makes this time out.
+/// Opens a TCP connection from that address that nobody drops.
 pub(super) fn connect(from: &str, to: &str, port: u16) -> Result<TcpStream> {
+    connect_within(from, to, port, LONG)
+}
+
+fn connect_within(from: &str, to: &str, port: u16, patience: Duration) -> Result<TcpStream> {
     let (from, to): (IpAddr, IpAddr) = (from.parse().unwrap(), to.parse().unwrap());
     let family = if from.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
@@ -27,7 +33,7 @@ pub(super) fn connect(from: &str, to: &str, port: u16) -> Result<TcpStream> {
         Err(nix::errno::Errno::EINPROGRESS) | Ok(()) => {}
         Err(error) => return Err(error.into()),
     }
-    let timeout = PollTimeout::try_from(PATIENCE).unwrap();
+    let timeout = PollTimeout::try_from(patience).unwrap();
     if poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)], timeout)? == 0 {
         return Err(ErrorKind::TimedOut.into());
     }
@@ -37,7 +43,7 @@ pub(super) fn connect(from: &str, to: &str, port: u16) -> Result<TcpStream> {
     }
     let stream = TcpStream::from(socket);
     stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(4 * PATIENCE))?;
+    stream.set_read_timeout(Some(LONG))?;
     Ok(stream)
 }
 
@@ -47,9 +53,14 @@ pub(super) fn lives(mut stream: &TcpStream) -> bool {
     stream.write_all(b"alive").and_then(|()| stream.read_exact(&mut answer)).is_ok() && &answer == b"alive"
 }
 
-/// Whether a new connection is opened and answered.
-pub(super) fn reaches(from: &str, to: &str, port: u16) -> bool {
-    match connect(from, to, port) {
+/// Whether a new connection is taken at once, whatever is said on it.
+pub(super) fn opens(from: &str, to: &str, port: u16) -> bool {
+    connect_within(from, to, port, PATIENCE).is_ok()
+}
+
+/// Whether a new connection is opened and answered, as it should be or should not.
+pub(super) fn reaches(from: &str, to: &str, port: u16, expected: bool) -> bool {
+    match connect_within(from, to, port, if expected { LONG } else { PATIENCE }) {
         Ok(stream) => lives(&stream),
         Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::ConnectionRefused) => false,
         Err(error) => panic!("{from} to {to}:{port}: {error}"),
@@ -57,9 +68,9 @@ pub(super) fn reaches(from: &str, to: &str, port: u16) -> bool {
 }
 
 /// Whether a datagram is answered.
-pub(super) fn answers(from: &str, to: &str, port: u16) -> bool {
+pub(super) fn answers(from: &str, to: &str, port: u16, expected: bool) -> bool {
     let socket = UdpSocket::bind((from, 0)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(if expected { LONG } else { PATIENCE })).unwrap();
     socket.send_to(b"alive", (to, port)).unwrap();
     socket.recv(&mut [0; 8]).is_ok()
 }
@@ -133,9 +144,12 @@ pub(super) fn nft(arguments: &[&str]) -> String {
 }
 
 /// Whether a process of that user reaches an address, from the calling thread's namespace.
-pub(super) fn user_reaches(uid: u32, to: &str, port: u16) -> bool {
+pub(super) fn user_reaches(uid: u32, to: &str, port: u16, expected: bool) -> bool {
     use std::os::unix::process::CommandExt;
     let mut shell = Command::new("timeout");
-    shell.args(["1", "bash", "-c", &format!(": </dev/tcp/{to}/{port}")]).uid(uid).current_dir("/");
+    shell
+        .args([if expected { "10" } else { "1" }, "bash", "-c", &format!(": </dev/tcp/{to}/{port}")])
+        .uid(uid)
+        .current_dir("/");
     shell.output().unwrap().status.success()
 }

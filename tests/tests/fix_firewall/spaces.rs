@@ -161,7 +161,11 @@ fn packets_meet_the_table_beside_every_other_rules() {
                 expected,
                 "{name}: the rules as data: {from} to {port}"
             );
-            assert_eq!(vpc.run(|| reaches(from, to, port)).unwrap(), expected, "{name}: {from} to {to}:{port}");
+            assert_eq!(
+                vpc.run(|| reaches(from, to, port, expected)).unwrap(),
+                expected,
+                "{name}: {from} to {to}:{port}"
+            );
         };
         ask(STRANGER, HOST, 6379, false);
         ask(STRANGER6, HOST6, 6379, false);
@@ -179,14 +183,19 @@ fn packets_meet_the_table_beside_every_other_rules() {
         let sent = [(STRANGER, false), (FRIEND, false), (BALANCER, true)];
         for (from, expected) in sent {
             packets += 1;
-            assert_eq!(vpc.run(|| answers(from, HOST, 161)).unwrap(), expected, "{name}: udp from {from}");
+            assert_eq!(vpc.run(|| answers(from, HOST, 161, expected)).unwrap(), expected, "{name}: udp from {from}");
         }
-        let own = host
-            .run(|| (reaches("127.0.0.1", "127.0.0.1", 6379), reaches(HOST, HOST, 6379), reaches("::1", "::1", 6379)));
+        let own = host.run(|| {
+            (
+                reaches("127.0.0.1", "127.0.0.1", 6379, true),
+                reaches(HOST, HOST, 6379, true),
+                reaches("::1", "::1", 6379, true),
+            )
+        });
         assert_eq!(own.unwrap(), (true, true, true), "{name}: this host's own");
         // Passed on, not to this host: the port is another host's.
         if name == "Docker" {
-            let through = spaces.container.run(|| reaches(CONTAINER, "172.31.0.253", 6379)).unwrap();
+            let through = spaces.container.run(|| reaches(CONTAINER, "172.31.0.253", 6379, true)).unwrap();
             assert!(through, "{name}: through the host");
         }
         for (uid, to, port, expected) in [
@@ -197,7 +206,11 @@ fn packets_meet_the_table_beside_every_other_rules() {
             (1000, STRANGER, 80, true),
         ] {
             packets += 1;
-            assert_eq!(host.run(|| user_reaches(uid, to, port)).unwrap(), expected, "{name}: user {uid} to {to}");
+            assert_eq!(
+                host.run(|| user_reaches(uid, to, port, expected)).unwrap(),
+                expected,
+                "{name}: user {uid} to {to}"
+            );
         }
         assert_eq!(spaces.ruleset(), before, "{name}: other tables");
         let seen = host.run(|| observe::firewall().known().cloned()).unwrap().unwrap();
@@ -213,7 +226,7 @@ fn packets_meet_the_table_beside_every_other_rules() {
         assert_eq!(host.run(|| nft(&["list", "tables"])).unwrap().matches("hostward").count(), 0, "{name}");
         assert_eq!(spaces.ruleset(), before, "{name}: other tables");
         assert!(
-            vpc.run(|| reaches(STRANGER, HOST, 6379)).unwrap() && established.iter().all(lives),
+            vpc.run(|| reaches(STRANGER, HOST, 6379, true)).unwrap() && established.iter().all(lives),
             "{name}: after it"
         );
     }
@@ -250,11 +263,11 @@ fn every_nft_loads_it_and_packets_meet_it() {
             })
             .unwrap();
         for (from, expected) in [(STRANGER, false), (FRIEND, true), (BALANCER, true)] {
-            assert_eq!(vpc.run(|| reaches(from, HOST, 6379)).unwrap(), expected, "{name}: {from}");
+            assert_eq!(vpc.run(|| reaches(from, HOST, 6379, expected)).unwrap(), expected, "{name}: {from}");
         }
-        assert!(!vpc.run(|| reaches(STRANGER6, HOST6, 6379)).unwrap(), "{name}");
-        assert!(!host.run(|| user_reaches(1000, METADATA, 80)).unwrap(), "{name}");
-        assert!(host.run(|| user_reaches(33, METADATA, 80)).unwrap(), "{name}");
+        assert!(!vpc.run(|| reaches(STRANGER6, HOST6, 6379, false)).unwrap(), "{name}");
+        assert!(!host.run(|| user_reaches(1000, METADATA, 80, false)).unwrap(), "{name}");
+        assert!(host.run(|| user_reaches(33, METADATA, 80, true)).unwrap(), "{name}");
         results::tested("fix firewall nft", name, version);
     }
 }
