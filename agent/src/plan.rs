@@ -11,6 +11,7 @@ use hostward_checks::effect::{Effect, FileChange};
 use hostward_checks::fact::Fact;
 use hostward_checks::guard::{self, Case, Circumstances, LATER, Outcome, Ruling};
 use hostward_checks::host::Host;
+use hostward_checks::host::sshd::Found;
 use hostward_checks::observation::{Mode, Observations};
 use hostward_checks::parse::passwd::Name;
 use hostward_checks::plan::{self, Obstacles, Plan, Planned, Reason, Said, Unfixable, Wanted};
@@ -57,10 +58,18 @@ pub struct Proposal {
 }
 
 impl Proposal {
-    /// Whether it could cut anybody: a unit or the network is touched, or a way in shrinks. Such a fix has to be confirmed.
+    /// Whether it could cut anybody: a unit or the network is touched, a way in shrinks, or the next login meets another sshd. Such a fix has to be confirmed.
     pub fn could_cut(&self) -> bool {
         let files = self.plan.effects.iter().all(|planned| matches!(planned.effect, Effect::File(_)));
-        !files || self.outcomes.iter().any(guard::shrinks_a_way)
+        !files || self.outcomes.iter().any(guard::shrinks_a_way) || self.next_login_reads()
+    }
+
+    /// Whether an sshd that systemd starts with a connection reads what changes: nothing is reloaded, and the next login shows it.
+    fn next_login_reads(&self) -> bool {
+        let instances = self.after.host.sshd.instances.iter();
+        let mut waiting =
+            instances.filter(|one| matches!(one.found, Found::Unit { enabled: true }) && one.socket.is_some());
+        waiting.any(|one| self.plan.files().any(|change| one.configuration.reads(&change.path)))
     }
 
     /// The accounts that keep a way in, as the guards saw it.

@@ -137,6 +137,8 @@ pub struct Circumstances {
     pub session_manager_runs: bool,
     /// Addresses that an sshd would have to bind and cannot, with the reason.
     pub unbindable: Vec<(SocketAddr, String)>,
+    /// Daemons that run in a service whose main process is another: started by hand from within it. It cannot reload them.
+    pub beside: Vec<i32>,
     /// Files of an sshd's configuration, or its program, that changed since it read them; with the unit concerned.
     pub pending: Vec<(String, PathBuf)>,
     /// What hangs on a unit: units that need it, and peers that talk to it now.

@@ -108,17 +108,21 @@ impl Place {
 
     /// Puts lines on top of sshd_config, as a fix would: what happens to them is seen in the banner.
     pub fn begin(&self, lines: &str, confirm: Confirm, within: u64) -> String {
+        self.begin_with(vec![self.lines(lines)], "ssh.service", confirm, within)
+    }
+
+    /// Lines on top of sshd_config, as an effect.
+    pub fn lines(&self, lines: &str) -> Effect {
         let before = self.config();
         let after = [lines.as_bytes(), before.as_slice()].concat();
         let owner = Owner::root(0o644);
         let file = |content: Vec<u8>| State::File { content: Some(Arc::from(content)), owner };
-        let change = FileChange { path: PathBuf::from(FILE), before: file(before), after: file(after) };
-        self.begin_with(vec![Effect::File(change)], confirm, within)
+        Effect::File(FileChange { path: PathBuf::from(FILE), before: file(before), after: file(after) })
     }
 
-    /// Writes a transaction down: these effects, and the reload of sshd.
-    pub fn begin_with(&self, mut effects: Vec<Effect>, confirm: Confirm, within: u64) -> String {
-        effects.push(Effect::Unit(UnitAction { unit: "ssh.service".to_owned(), verb: Verb::Reload }));
+    /// Writes a transaction down: these effects, and the reload of a unit.
+    pub fn begin_with(&self, mut effects: Vec<Effect>, unit: &str, confirm: Confirm, within: u64) -> String {
+        effects.push(Effect::Unit(UnitAction { unit: unit.to_owned(), verb: Verb::Reload }));
         let planned = |effect| Planned { effect, reasons: Vec::new(), guards: Vec::new() };
         let plan = Plan { effects: effects.into_iter().map(planned).collect(), unfixable: Vec::new() };
         let new = New {

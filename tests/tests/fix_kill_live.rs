@@ -56,7 +56,7 @@ impl Scene {
             change(FILE, file(&self.main, 0o644), file(&self.new_main(), 0o600)),
             change(DROP_IN, State::Absent, file(b"LoginGraceTime 60\n", 0o600)),
         ];
-        self.place.begin_with(effects, Confirm::Login, 900)
+        self.place.begin_with(effects, "ssh.service", Confirm::Login, 900)
     }
 
     /// Applies with strace on hostward itself, not on what it starts.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hostward_checks::guard::{Circumstances, Confirm, Consent};
 use hostward_checks::observation::Mode;
 
+use super::manager::beside;
 use super::{pending, session, unbindable};
 use crate::observe::process::Processes;
 use crate::survey::Survey;
@@ -20,6 +21,7 @@ pub fn circumstances(survey: &Survey, consent: Consent, confirm: Confirm) -> Cir
         out.session = session();
         out.session_manager_runs = session_manager_runs();
         out.unbindable = unbindable(&survey.host, &survey.seen);
+        out.beside = beside(&survey.host);
         out.pending = pending(&survey.host, &survey.seen, &survey.root);
     }
     out

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use hostward_checks::effect::{UnitAction, Verb};
+use hostward_checks::host::Host;
+use hostward_checks::host::sshd::Found;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -134,10 +136,28 @@ fn told(text: &str) -> Unit {
 /// How a unit stands, for its inverse.
 ///
 /// # Errors
-/// systemd does not say.
+/// systemd does not say; or an sshd runs in the unit that is not its to reload.
 pub(super) fn was(name: &str) -> anyhow::Result<UnitWas> {
     let unit = unit(name)?;
+    let daemons = Rereading::of(&unit.id).pids();
+    if let Some(main) = unit.main_pid.filter(|main| !daemons.is_empty() && !daemons.contains(main)) {
+        bail!("an sshd runs in {name} that is not its main process ({main}), so that {name} cannot reload it");
+    }
     Ok(UnitWas { active: unit.runs(), enabled: unit.enabled() })
+}
+
+/// Running daemons whose service has another main process: somebody started them from within it (a terminal of Cloud Assistant's, a
+/// user's own service manager), and its reload would be that program's. Where systemd does not say, [`was`] asks again.
+pub(super) fn beside(host: &Host) -> Vec<i32> {
+    let mut out = Vec::new();
+    for instance in &host.sshd.instances {
+        let service = instance.unit.as_deref().filter(|unit| unit.ends_with(".service"));
+        let (Found::Running { pid }, Some(service)) = (&instance.found, service) else { continue };
+        if unit(service).is_ok_and(|unit| unit.main_pid.is_some_and(|main| main != *pid)) {
+            out.push(*pid);
+        }
+    }
+    out
 }
 
 /// Whether the system is still coming up: then a job that is waited for may wait for us.

@@ -27,6 +27,8 @@ pub(super) struct Work<'r, 's> {
     pub(super) table: table::Rules,
     /// Where this program stands.
     pub(super) program: Option<PathBuf>,
+    /// Daemons that their unit cannot reload.
+    pub(super) beside: Vec<i32>,
     /// Requests to the service manager, in order.
     units: Vec<UnitAction>,
     /// Requests that come with a change of a file, and only with it.
@@ -75,6 +77,7 @@ pub(super) fn fold(
         sshd: BTreeMap::new(),
         table: table::Rules::default(),
         program: circumstances.program.clone(),
+        beside: circumstances.beside.clone(),
         units: Vec::new(),
         after: Vec::new(),
         remote: Vec::new(),

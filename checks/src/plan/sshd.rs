@@ -187,7 +187,7 @@ fn reload(work: &mut Work<'_, '_>, input: &Input<'_>, file: &Path) -> Result<(),
     let place = work.draft.place(file).map_err(|obstacle| (file.to_path_buf(), obstacle))?;
     for instance in input.host.sshd.instances.iter().filter(|instance| instance.configuration.reads(file)) {
         let Found::Running { pid } = instance.found else { continue };
-        match instance.unit.as_deref().filter(|unit| unit.ends_with(".service")) {
+        match instance.unit.as_deref().filter(|unit| unit.ends_with(".service") && !work.beside.contains(&pid)) {
             Some(unit) => work.ask_after(&place, unit, Verb::Reload),
             None => {
                 let said =
