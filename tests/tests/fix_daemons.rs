@@ -7,6 +7,7 @@ use hostward_checks::guard::Confirm;
 use hostward_tests::host::PUBLIC_CLIENT;
 use hostward_tests::place::{Place, is_undone, is_waiting, lateness, text};
 use hostward_tests::results;
+use hostward_tests::ssh::With;
 use hostward_tests::suite::{Suite, chosen};
 use hostward_tests::tier::Tier;
 
@@ -41,7 +42,7 @@ fn an_sshd_for_each_connection_is_fixed_and_confirmed_by_the_next() {
         place.host.shell("systemctl disable --now ssh.service; systemctl enable --now ssh.socket").unwrap();
         place.await_banner(|banner| banner.starts_with("SSH-2.0-"));
         let before = place.config();
-        let mut old = place.client.open("root", PUBLIC_CLIENT, &place.key, &[]).unwrap();
+        let mut old = place.client.open("root", PUBLIC_CLIENT, &With::Key(place.key.clone()), &[]).unwrap();
         assert!(forwards(place));
 
         let asked = fix(place, 6);

@@ -10,7 +10,7 @@ use hostward::transaction::{Stage, Store};
 use hostward_tests::host::{Host, PUBLIC_CLIENT};
 use hostward_tests::place::{FILE, Place, is_undone, is_waiting, lateness, started, text};
 use hostward_tests::results;
-use hostward_tests::ssh::Session;
+use hostward_tests::ssh::{Session, With};
 use hostward_tests::suite::{Suite, chosen};
 use hostward_tests::tier::Tier;
 
@@ -102,7 +102,12 @@ impl Scene {
         let host = &self.place.host;
         match cut {
             Cut::Client | Cut::Keys | Cut::Tmux => {
-                let open = self.place.client.open("admin", PUBLIC_CLIENT, &self.place.key, &["-o", "RequestTTY=force"]);
+                let open = self.place.client.open(
+                    "admin",
+                    PUBLIC_CLIENT,
+                    &With::Key(self.place.key.clone()),
+                    &["-o", "RequestTTY=force"],
+                );
                 let mut session = open.unwrap();
                 assert_eq!(session.run("test -t 1").unwrap().1, 0, "a terminal");
                 let line = match cut {
