@@ -268,7 +268,7 @@ fn what_was_never_started_keeps_nobody_waiting() {
     assert!(aside(&store).is_empty(), "whoever wrote it down lives");
     assert!(recover(&store, &mut Noted::default()).unwrap().iter().all(|one| matches!(one.outcome, Ok(None))));
     drop(owned);
-    assert_eq!(aside(&store), [id.clone()]);
+    assert_eq!(aside(&store), std::slice::from_ref(&id));
     let mut late = store.get(&id).unwrap();
     assert!(matches!(late.stage(), Stage::Undone { why } if why.starts_with("it was never started")));
     store.idle().unwrap();
