@@ -15,6 +15,8 @@ pub mod sshd;
 
 /// Seconds since 1970-01-01T00:00:00Z.
 pub type UnixSeconds = i64;
+/// Nanoseconds since 1970-01-01T00:00:00Z.
+pub type UnixNanos = i128;
 
 /// How the host is looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

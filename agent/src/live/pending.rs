@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use hostward_checks::host::Host;
 use hostward_checks::observation::sshd::Daemon;
-use hostward_checks::observation::{Observations, UnixSeconds};
+use hostward_checks::observation::{Observations, UnixNanos};
 
 use super::listeners::daemon_of;
 use crate::root::Root;
@@ -24,12 +24,11 @@ pub fn pending(host: &Host, seen: &Observations, root: &Root) -> Vec<(String, Pa
         let main = instance.configuration.file.as_path();
         let dirs = files.iter().filter(|file| **file != main).filter_map(|file| file.parent());
         let dirs: BTreeSet<&Path> = dirs.chain([Path::new(DROP_INS)]).collect();
-        let read = daemon.started.known().copied().or(daemon.process_started);
-        let since_read = files.iter().chain(&dirs).map(|path| (*path, read));
+        let started = daemon.process_started.map(|seconds| UnixNanos::from(seconds) * 1_000_000_000);
+        let read = daemon.started.known().copied().or(started);
         // The program is read when the process is started and at every re-execution.
-        let program = [(instance.program.as_path(), read)];
-        for (path, since) in since_read.chain(program) {
-            if changed(root, path).is_some_and(|changed| since.is_none_or(|since| changed > since)) {
+        for path in files.iter().chain(&dirs).copied().chain([instance.program.as_path()]) {
+            if changed(root, path).is_some_and(|changed| read.is_none_or(|read| changed >= read)) {
                 out.insert((unit.clone(), path.to_path_buf()));
             }
         }
@@ -45,8 +44,9 @@ fn replaced(daemon: &Daemon) -> bool {
 }
 
 /// When a file last changed, content or inode: a file moved into place keeps its old time of content. A link's target counts.
-fn changed(root: &Root, path: &Path) -> Option<UnixSeconds> {
+fn changed(root: &Root, path: &Path) -> Option<UnixNanos> {
     use std::os::unix::fs::MetadataExt as _;
     let meta = std::fs::metadata(root.path().join(path.strip_prefix("/").unwrap_or(path))).ok()?;
-    Some(meta.mtime().max(meta.ctime()))
+    let nanos = |seconds: i64, nanos: i64| UnixNanos::from(seconds) * 1_000_000_000 + UnixNanos::from(nanos);
+    Some(nanos(meta.mtime(), meta.mtime_nsec()).max(nanos(meta.ctime(), meta.ctime_nsec())))
 }

@@ -30,7 +30,7 @@ struct Traces {
     /// The inodes of its listening sockets.
     sockets: BTreeSet<u64>,
     /// When its pid file was written, with the file's inode.
-    pid_file: Option<(i64, i64, u64)>,
+    pid_file: Option<(i128, u64)>,
 }
 
 impl Rereading {

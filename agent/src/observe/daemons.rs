@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use hostward_checks::fact::{Fact, Why};
-use hostward_checks::observation::UnixSeconds;
+use hostward_checks::observation::UnixNanos;
 use hostward_checks::observation::socket::{Process, Protocol, Sockets};
 use hostward_checks::observation::sshd::Daemon;
 use hostward_checks::parse::sshd_title;
@@ -73,24 +73,24 @@ fn other_root(pid: i32) -> Option<bool> {
 
 /// sshd writes its pid file each time it starts, SIGHUP included, right after it read its configuration (`sshd.c`): that
 /// file's time is the one certain trace of a re-execution, which leaves the process's own start time as it was.
-fn read_configuration(process: &Process, argv: &[Vec<u8>], foreign_root: bool) -> Fact<UnixSeconds> {
+fn read_configuration(process: &Process, argv: &[Vec<u8>], foreign_root: bool) -> Fact<UnixNanos> {
     let files = named_pid_file(argv).map_or_else(|| PID_FILES.map(PathBuf::from).to_vec(), |file| vec![file]);
     let written = files.iter().filter(|_| !foreign_root).find_map(|file| written_by(file, process.pid));
     match written {
         // A file from before this process was started names it by chance.
-        Some(at) if process.started.is_none_or(|started| at + 1 >= started) => Fact::Known(at),
+        Some((at, _))
+            if process.started.is_none_or(|started| at.div_euclid(1_000_000_000) + 1 >= i128::from(started)) =>
+        {
+            Fact::Known(at)
+        }
         _ => Fact::Unknown(Why::NotAsked("no pid file tells when sshd last read its configuration")),
     }
 }
 
-/// When the pid file of a daemon was last written, to the nanosecond, and its inode. None: there is none that names it.
-pub fn pid_file(daemon: &Daemon) -> Option<(UnixSeconds, i64, u64)> {
+/// When the pid file of a daemon was last written, and its inode. None: there is none that names it.
+pub fn pid_file(daemon: &Daemon) -> Option<(UnixNanos, u64)> {
     let files = named_pid_file(&daemon.argv).map_or_else(|| PID_FILES.map(PathBuf::from).to_vec(), |file| vec![file]);
-    files.iter().find_map(|file| {
-        written_by(file, daemon.pid)?;
-        let meta = std::fs::symlink_metadata(file).ok()?;
-        Some((meta.mtime(), meta.mtime_nsec(), meta.ino()))
-    })
+    files.iter().find_map(|file| written_by(file, daemon.pid))
 }
 
 /// `-o PidFile=…` on the command line.
@@ -103,10 +103,12 @@ fn named_pid_file(argv: &[Vec<u8>]) -> Option<PathBuf> {
     })
 }
 
-fn written_by(file: &Path, pid: i32) -> Option<UnixSeconds> {
+/// When a file that holds this process id was written, and its inode.
+fn written_by(file: &Path, pid: i32) -> Option<(UnixNanos, u64)> {
     let meta = std::fs::symlink_metadata(file).ok().filter(|meta| meta.is_file() && meta.len() < 32)?;
     let content = std::fs::read_to_string(file).ok()?;
-    (content.trim().parse() == Ok(pid)).then(|| meta.mtime())
+    let at = UnixNanos::from(meta.mtime()) * 1_000_000_000 + UnixNanos::from(meta.mtime_nsec());
+    (content.trim().parse() == Ok(pid)).then(|| (at, meta.ino()))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::UnixSeconds;
+use super::{UnixNanos, UnixSeconds};
 use crate::fact::Fact;
 
 /// A running sshd that listens (not a session's child).
@@ -20,7 +20,7 @@ pub struct Daemon {
     pub executable_deleted: bool,
     /// When it read its configuration: when it was started, or last re-executed by SIGHUP. Unknown where nothing tells for
     /// certain (no pid file of its own); then it was not before [`Self::process_started`].
-    pub started: Fact<UnixSeconds>,
+    pub started: Fact<UnixNanos>,
     /// When the process was started; a re-execution does not change it.
     pub process_started: Option<UnixSeconds>,
     /// Addresses it listens on.

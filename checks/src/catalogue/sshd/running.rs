@@ -9,6 +9,7 @@ use crate::check::{
 };
 use crate::edit::Edit;
 use crate::fact::{Fact, Why};
+use crate::observation::UnixNanos;
 use crate::observation::sshd::Daemon;
 
 /// The check.
@@ -148,7 +149,9 @@ fn judge(input: &Input<'_>, daemon: &DaemonAccess, process: &Daemon, tally: &mut
         Fact::Absent => {}
         Fact::Unknown(why) => {
             // It was read when the process began, or later: files that are older than that were read.
-            let older = |began: i64| changes(input, daemon).iter().all(|(_, changed)| *changed < began);
+            let older = |began: i64| {
+                changes(input, daemon).iter().all(|(_, changed)| *changed < i128::from(began) * 1_000_000_000)
+            };
             if !process.process_started.is_some_and(older) {
                 tally.doubt(subject.clone(), why.clone());
             }
@@ -173,13 +176,12 @@ fn judge(input: &Input<'_>, daemon: &DaemonAccess, process: &Daemon, tally: &mut
 
 /// When each file of a daemon's configuration last changed, content or inode: a file moved into place keeps its old time of
 /// content.
-fn changes<'i>(input: &Input<'i>, daemon: &DaemonAccess) -> Vec<(&'i Path, i64)> {
+fn changes<'i>(input: &Input<'i>, daemon: &DaemonAccess) -> Vec<(&'i Path, UnixNanos)> {
     let instances = &input.host.sshd.instances;
     let Some(instance) = instances.iter().find(|i| i.config_file() == daemon.config) else { return Vec::new() };
     let files = instance.configuration.files.iter().filter_map(|(path, _)| {
         let meta = input.host.login_files.config_files.get(path)?.known()?;
-        let latest = meta.mtime_ns.max(meta.ctime_ns).div_euclid(1_000_000_000);
-        Some((path.as_path(), i64::try_from(latest).unwrap_or(i64::MAX)))
+        Some((path.as_path(), meta.mtime_ns.max(meta.ctime_ns)))
     });
     files.collect()
 }
@@ -239,13 +241,13 @@ mod tests {
     use super::super::testing::{Case, expect};
     use super::*;
 
-    fn process(argv: &[&str], started: Fact<i64>) -> Daemon {
+    fn process(argv: &[&str], started: Fact<UnixNanos>) -> Daemon {
         Daemon {
             pid: 7,
             argv: argv.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
             executable: Fact::Known("/usr/sbin/sshd".into()),
             executable_deleted: false,
-            process_started: started.known().copied().or(Some(1)),
+            process_started: Some(1),
             started,
             listeners: Vec::new(),
             unit: Some("ssh.service".to_owned()),
@@ -255,7 +257,7 @@ mod tests {
 
     #[test]
     fn what_runs_is_compared_with_what_is_there() {
-        let late = i64::from(u32::MAX);
+        let late = UnixNanos::from(u32::MAX) * 1_000_000_000;
         for (argv, started, mut case) in [
             (&["/usr/sbin/sshd", "-D"][..], Fact::Known(late), Case::pass("")),
             (

@@ -19,7 +19,7 @@ fn run(sketch: Sketch, checks: &[&str], circumstances: &Circumstances) -> Fixed 
         argv: vec![b"/usr/sbin/sshd".to_vec(), b"-D".to_vec()],
         executable: Fact::Known("/usr/sbin/sshd".into()),
         executable_deleted: false,
-        started: Fact::Known(NOW),
+        started: Fact::Known(i128::from(NOW) * 1_000_000_000),
         process_started: Some(NOW),
         listeners: vec!["0.0.0.0:22".parse().unwrap()],
         unit: Some("ssh.service".into()),
