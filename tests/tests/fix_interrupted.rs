@@ -111,8 +111,8 @@ impl Scene {
                 let mut session = open.unwrap();
                 assert_eq!(session.run("test -t 1").unwrap().1, 0, "a terminal");
                 let line = match cut {
-                    Cut::Tmux => format!("TERM=vt100 tmux new-session 'sudo {fix}; sleep 600'"),
-                    _ => format!("sudo {fix}"),
+                    Cut::Tmux => format!("TERM=vt100 tmux new-session 'sudo /usr/local/bin/{fix}; sleep 600'"),
+                    _ => format!("sudo /usr/local/bin/{fix}"),
                 };
                 session.start(&line).unwrap();
                 Caller::Terminal(session)
