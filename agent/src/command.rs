@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 pub mod access;
+pub mod agent;
 pub mod apply;
 pub mod baseline;
 pub mod completions;
@@ -17,6 +18,7 @@ pub mod rollback;
 pub mod scan;
 pub mod schema;
 pub mod sshd_config;
+pub mod status;
 pub mod validate;
 
 use std::io::Write;

@@ -9,7 +9,6 @@ mod gather;
 pub mod hold;
 mod monitor;
 pub mod nft;
-mod notify;
 pub mod observe;
 
 pub use gather::gather;

@@ -192,7 +192,8 @@ fn why(errno: Errno) -> Why {
     }
 }
 
-fn meta(stat: &FileStat) -> Meta {
+/// Owner, mode and identity, as `stat(2)` tells them.
+pub(crate) fn meta(stat: &FileStat) -> Meta {
     let kind = match stat.st_mode & nix::libc::S_IFMT {
         nix::libc::S_IFREG => Kind::File,
         nix::libc::S_IFDIR => Kind::Dir,

@@ -31,6 +31,8 @@ pub struct Wanted {
     pub network: bool,
     /// The metadata service.
     pub metadata: bool,
+    /// Whether the metadata service may be asked without a token, which counts as an access in normal mode.
+    pub tokenless: bool,
     /// Recent logins.
     pub logins: bool,
     /// Another address of the metadata service, and the consent to ask it wherever we are.
@@ -68,7 +70,7 @@ fn observe(seen: &mut Observations, wanted: &Wanted) {
     }
     if wanted.metadata {
         seen.metadata = match metadata::endpoint(&seen.dmi_product, wanted.says_ecs, wanted.metadata_endpoint) {
-            Ok(endpoint) => metadata::metadata(endpoint),
+            Ok(endpoint) => metadata::metadata(endpoint, wanted.tokenless),
             Err(why) => Fact::Unknown(why),
         };
     }

@@ -50,7 +50,7 @@ impl World {
         self.net
             .run(|| {
                 let start = Instant::now();
-                (metadata(Endpoint::default()), start.elapsed())
+                (metadata(Endpoint::default(), true), start.elapsed())
             })
             .unwrap()
     }

@@ -144,6 +144,7 @@ pub fn look_alone(args: &Looking, all: &Configuration, baseline: Option<&Baselin
     let wanted = Wanted {
         network: true,
         metadata: checks.iter().any(|check| matches!(check.area(), "metadata" | "ports" | "keys")),
+        tokenless: checks.iter().any(|check| check.id == "metadata.hardened"),
         logins: true,
         metadata_endpoint: args.metadata_endpoint.or(all.settings.metadata_endpoint),
         says_ecs: all.settings.platform.says_ecs(),

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use hostward_checks::check::{Lang, Profile, Severity};
 use hostward_checks::observation::Mode;
 
-use super::look::{Looking, look};
+use super::look::{Looked, Looking, look};
 use super::{LangArg, language, print};
 use crate::baseline::Baseline;
-use crate::config;
+use crate::config::{self, Configuration};
 use crate::exit_code::ExitCode;
 use crate::judge::Judged;
 use crate::report::text::{self, Layout};
@@ -69,15 +69,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let all = args.looking.configuration()?;
     let baseline = if args.new_only { Baseline::read(&args.looking.baseline_file()?)? } else { None };
     let looked = look(&args.looking, &all, baseline.as_ref())?;
-    let frame = Frame {
-        host: host_block(&looked.survey),
-        policy_digest: config::digest(&all.policy),
-        profile: all.policy.profile.word(),
-        started: looked.started,
-        duration_ms: looked.milliseconds,
-        fail_on: args.fail_on.or(all.settings.fail_on).unwrap_or(Severity::Medium),
-    };
-    let report = Report::new(frame, &looked.judged);
+    let report = report(&looked, &all, args.fail_on);
     let full = keep(&report, &looked.survey);
     deliver(args, all.settings.language, &report, &looked.judged, full.as_deref())?;
     Ok(match report.summary.verdict.as_str() {
@@ -86,6 +78,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         "undecided" => ExitCode::Undecided,
         _ => ExitCode::Clean,
     })
+}
+
+/// The report of a look. `fail_on` is what the command line says.
+pub fn report(looked: &Looked, all: &Configuration, fail_on: Option<Severity>) -> Report {
+    let frame = Frame {
+        host: host_block(&looked.survey),
+        policy_digest: config::digest(&all.policy),
+        profile: all.policy.profile.word(),
+        started: looked.started,
+        duration_ms: looked.milliseconds,
+        fail_on: fail_on.or(all.settings.fail_on).unwrap_or(Severity::Medium),
+    };
+    Report::new(frame, &looked.judged)
 }
 
 fn host_block(survey: &Survey) -> HostBlock {
@@ -118,7 +123,7 @@ fn host_block(survey: &Survey) -> HostBlock {
 
 /// Keeps the last full report of a live host where root may; the path, where it was kept. A report that cannot be kept is told
 /// and still printed.
-fn keep(report: &Report, survey: &Survey) -> Option<String> {
+pub fn keep(report: &Report, survey: &Survey) -> Option<String> {
     if survey.seen.mode != Mode::Live || !nix::unistd::geteuid().is_root() {
         return None;
     }

@@ -8,7 +8,7 @@ use toml::de::DeValue;
 
 use super::Problem;
 use super::reader::{Document, Section};
-use super::value::{Read, duration, path, severity, text, word};
+use super::value::{Read, duration, number, path, severity, text, word};
 use crate::observe::metadata::Endpoint;
 
 /// How the agent runs.
@@ -28,6 +28,25 @@ pub struct Settings {
     pub cross_check: Option<CrossCheck>,
     /// Where the metadata service is asked, wherever this host is. None: at its own address, on ECS only.
     pub metadata_endpoint: Option<Endpoint>,
+    /// How the resident runs.
+    pub agent: Agent,
+}
+
+/// `[agent]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// How often everything is looked at.
+    pub full_scan: Duration,
+    /// How often is asked for what nobody tells of.
+    pub poll: Duration,
+    /// The share of one processor that looks may take in the long run, percent.
+    pub cpu_percent: u32,
+}
+
+impl Default for Agent {
+    fn default() -> Self {
+        Self { full_scan: Duration::from_secs(86_400), poll: Duration::from_secs(60), cpu_percent: 10 }
+    }
 }
 
 /// `platform`.
@@ -98,6 +117,16 @@ pub(super) fn settings(root: &mut Section<'_, '_>) -> Settings {
     });
     root.section("metadata", |metadata| {
         out.metadata_endpoint = metadata.get("endpoint", |value| text(value)?.parse::<Endpoint>());
+    });
+    root.section("agent", |agent| {
+        let usual = Agent::default();
+        let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(86_400));
+        let percent = agent.get("cpu-percent", number(1, 100)).and_then(|percent| u32::try_from(percent).ok());
+        out.agent = Agent {
+            full_scan: agent.get("full-scan", duration(hour, 30 * day)).unwrap_or(usual.full_scan),
+            poll: agent.get("poll", duration(Duration::from_secs(10), day)).unwrap_or(usual.poll),
+            cpu_percent: percent.unwrap_or(usual.cpu_percent),
+        };
     });
     out
 }

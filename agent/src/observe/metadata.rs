@@ -72,8 +72,9 @@ pub fn endpoint(dmi_product: &Fact<String>, says_ecs: Option<bool>, given: Optio
     }
 }
 
-/// Asks everything once. It takes at most five seconds.
-pub fn metadata(endpoint: Endpoint) -> Fact<Metadata> {
+/// Asks everything once. It takes at most five seconds. Only with `tokenless` a question goes without a token: it counts as an
+/// access in normal mode.
+pub fn metadata(endpoint: Endpoint, tokenless: bool) -> Fact<Metadata> {
     let mut session =
         Session { to: endpoint.0, deadline: Instant::now() + BUDGET, token: Err(Why::TimedOut), renewed: false };
     let (token, token_status) = session.fetch_token();
@@ -81,7 +82,11 @@ pub fn metadata(endpoint: Endpoint) -> Fact<Metadata> {
     if let (None, Err(why)) = (token_status, &session.token) {
         return Fact::Unknown(why.clone());
     }
-    let (tokenless, tokenless_status) = session.tokenless();
+    let (tokenless, tokenless_status) = if tokenless {
+        session.tokenless()
+    } else {
+        (Fact::Unknown(Why::NotAsked("it was not asked without a token")), None)
+    };
     Fact::Known(Metadata {
         tokenless,
         tokenless_status,

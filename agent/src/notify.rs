@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 /// Says so. Without systemd, or where it does not listen, there is nobody to tell.
-pub(super) fn notify(state: &str) {
+pub(crate) fn notify(state: &str) {
     let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return };
     let bytes = name.as_bytes();
     let address = match bytes.split_first() {

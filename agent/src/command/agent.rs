@@ -1,0 +1,82 @@
+//! `hostward agent`: the resident.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::look::{Looking, look};
+use super::scan;
+use crate::config;
+use crate::exit_code::{Ends, ExitCode};
+use crate::resident::line::End;
+use crate::resident::look::{Extent, answer};
+use crate::resident::{Setup, places, status};
+
+/// Stay, watch what the last scan rested on, and report what becomes different
+///
+/// Run by hostward.service. New, resolved and changed findings go to the journal and to /var/log/hostward/events.jsonl. SIGHUP
+/// has everything looked at again; `hostward status` says what is open and what is watched.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    looking: Looking,
+    /// Look once for the resident that asks, in lines for it alone
+    #[arg(long, hide = true, value_parser = extent)]
+    look: Option<Extent>,
+}
+
+/// What an event look leaves to the full one: guesses, and what counts as an access to the metadata service.
+const FULL_ONLY: [&str; 2] = ["accounts.weak-password", "metadata.hardened"];
+
+fn extent(word: &str) -> Result<Extent, String> {
+    Extent::from_word(word).ok_or_else(|| "usual or full".to_owned())
+}
+
+/// Stays until it is told to end; or looks once.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.looking.root.is_some() {
+        let message = "a resident watches a running host: --root is for `hostward scan`";
+        return Err(Ends::with(ExitCode::Usage, message));
+    }
+    if let Some(extent) = args.look {
+        return look_once(&args.looking, extent);
+    }
+    // What cannot be read now is told now; later the last good configuration holds.
+    let all = args.looking.configuration()?;
+    let agent = all.settings.agent;
+    crate::resident::run(Setup {
+        program: PathBuf::from("/proc/self/exe"),
+        arguments: std::env::args_os().skip_while(|word| word != "agent").skip(1).collect::<Vec<OsString>>(),
+        known: crate::survey::state_dir().join("known.json"),
+        events: Some(events()?),
+        door: PathBuf::from(status::SOCKET),
+        full: agent.full_scan,
+        poll: agent.poll,
+        cpu_percent: agent.cpu_percent,
+    })?;
+    Ok(ExitCode::Clean)
+}
+
+/// Where events are written, one a line.
+fn events() -> anyhow::Result<PathBuf> {
+    let dir = Path::new("/var/log/hostward");
+    crate::files::private_dir(dir).context("failed to find a place for events")?;
+    Ok(dir.join("events.jsonl"))
+}
+
+fn look_once(looking: &Looking, extent: Extent) -> anyhow::Result<ExitCode> {
+    let mut looking = looking.clone();
+    if extent == Extent::Usual {
+        looking.skip.extend(FULL_ONLY.map(str::to_owned));
+    }
+    let all = looking.configuration()?;
+    let looked = look(&looking, &all, None)?;
+    let report = scan::report(&looked, &all, None);
+    if extent == Extent::Full {
+        scan::keep(&report, &looked.survey);
+    }
+    let end = End { verdict: report.summary.verdict, policy_digest: config::digest(&all.policy) };
+    answer(places::places(&looked.survey.snapshot), &looked.judged, Vec::new(), end)?;
+    Ok(ExitCode::Clean)
+}

@@ -1,0 +1,435 @@
+//! The resident: hears of changes, has them looked at, and tells what is different.
+//!
+//! It is small because it knows little: the directories that the last look rested on, and what is open. A look is a process of its
+//! own ([`look`]) that records, judges and ends; so the resident's memory does not grow with what it looks at, and what it
+//! tells is what a scan would say at that moment. It sleeps in `poll(2)` until the kernel has news.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::command::warn;
+use crate::notify::notify;
+
+pub mod known;
+pub mod line;
+pub mod listeners;
+pub mod look;
+pub mod places;
+pub mod status;
+pub mod tell;
+pub mod watch;
+
+use known::Known;
+use listeners::Listeners;
+use look::{Answer, Extent, Look};
+use status::{Cost, Door, Last, Status, Watching};
+use tell::Teller;
+use watch::Watches;
+
+/// One change is seldom alone: so long after the first the others are waited for.
+const COALESCE: Duration = Duration::from_millis(40);
+/// What nobody could be told is told again so much later.
+const AGAIN: Duration = Duration::from_secs(30);
+/// A look that failed is tried again so much later.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// How the resident runs.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// This program.
+    pub program: PathBuf,
+    /// What looks are told: the resident's own arguments.
+    pub arguments: Vec<OsString>,
+    /// Where [`Known`] stands.
+    pub known: PathBuf,
+    /// Where events are written, one a line. None: to the journal only.
+    pub events: Option<PathBuf>,
+    /// Where `hostward status` asks.
+    pub door: PathBuf,
+    /// How often everything is looked at, give or take a tenth.
+    pub full: Duration,
+    /// How often is asked for what nobody tells of.
+    pub poll: Duration,
+    /// The share of one processor that looks may take in the long run, percent.
+    pub cpu_percent: u32,
+}
+
+/// Why something is to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    Start,
+    Files,
+    Sockets,
+    Mounts,
+    Time,
+    Asked,
+}
+
+impl Cause {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Files => "files",
+            Self::Sockets => "sockets",
+            Self::Mounts => "mounts",
+            Self::Time => "time",
+            Self::Asked => "asked",
+        }
+    }
+}
+
+/// Processor time that looks may take: so much at once, and a share of the time in the long run.
+#[derive(Debug)]
+struct Credit {
+    left: f64,
+    at: Instant,
+    share: f64,
+}
+
+impl Credit {
+    const MOST: f64 = 3.0;
+
+    fn new(percent: u32, now: Instant) -> Self {
+        Self { left: Self::MOST, at: now, share: f64::from(percent.max(1)) / 100.0 }
+    }
+
+    fn spend(&mut self, cpu: Duration, now: Instant) {
+        self.left = (self.left + now.duration_since(self.at).as_secs_f64() * self.share).min(Self::MOST);
+        self.at = now;
+        self.left -= cpu.as_secs_f64();
+    }
+
+    /// When the next look may begin.
+    fn ready(&self) -> Instant {
+        if self.left > 0.0 { self.at } else { self.at + Duration::from_secs_f64(-self.left / self.share) }
+    }
+}
+
+/// A resident at work.
+struct Resident {
+    setup: Setup,
+    watches: Watches,
+    listeners: Listeners,
+    known: Known,
+    teller: Teller,
+    credit: Credit,
+    look: Option<(Look, Cause)>,
+    /// What is to be looked at, why, and when at the earliest.
+    due: Option<(Extent, Cause, Instant)>,
+    full_at: Instant,
+    poll_at: Instant,
+    tell_at: Option<Instant>,
+    alive: Option<(Duration, Instant)>,
+    last: Option<Last>,
+    looks: u64,
+    since: String,
+    /// What goes wrong, by what it is about.
+    troubles: Vec<(&'static str, String)>,
+}
+
+/// Runs until it is told to end.
+///
+/// # Errors
+/// The kernel tells no news, another resident runs, or there is no place for its state.
+pub fn run(setup: Setup) -> anyhow::Result<()> {
+    let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
+    signals.thread_block().context("failed to block signals")?;
+    let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+        .context("failed to wait for signals")?;
+    let door = Door::open(&setup.door)?;
+    let mounts = File::open("/proc/self/mountinfo").context("failed to open /proc/self/mountinfo")?;
+    let mut resident = Resident::new(setup)?;
+    loop {
+        let mut waited = vec![
+            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(resident.watches.as_fd(), PollFlags::POLLIN),
+            PollFd::new(door.as_fd(), PollFlags::POLLIN),
+            PollFd::new(mounts.as_fd(), PollFlags::POLLPRI),
+        ];
+        if let Some((look, _)) = &resident.look {
+            waited.push(PollFd::new(look.as_fd(), PollFlags::POLLIN));
+        }
+        match poll(&mut waited, resident.sleep()) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno).context("failed to wait for news"),
+        }
+        let woken: Vec<bool> = waited.iter().map(|one| one.any().unwrap_or(false)).collect();
+        drop(waited);
+        let [signalled, files, asked, mounted, looked] = [0, 1, 2, 3, 4].map(|at| woken.get(at) == Some(&true));
+        if signalled {
+            while let Ok(Some(signal)) = signals.read_signal() {
+                if i32::try_from(signal.ssi_signo) == Ok(Signal::SIGHUP as i32) {
+                    resident.want(Extent::Full, Cause::Asked, Duration::ZERO);
+                } else {
+                    resident.end();
+                    return Ok(());
+                }
+            }
+        }
+        if files && resident.watches.read()? {
+            resident.want(Extent::Usual, Cause::Files, COALESCE);
+        }
+        if mounted {
+            resident.want(Extent::Usual, Cause::Mounts, COALESCE);
+        }
+        if looked {
+            resident.hear();
+        }
+        resident.work();
+        if asked {
+            door.answer(|| resident.status());
+        }
+    }
+}
+
+impl Resident {
+    fn new(setup: Setup) -> anyhow::Result<Self> {
+        let now = Instant::now();
+        let (known, trouble) = Known::read(&setup.known)?;
+        let alive = std::env::var("WATCHDOG_USEC").ok().and_then(|text| text.parse().ok()).map(Duration::from_micros);
+        let mut resident = Self {
+            watches: Watches::new()?,
+            listeners: Listeners::default(),
+            known,
+            teller: Teller::new(setup.events.clone())?,
+            credit: Credit::new(setup.cpu_percent, now),
+            look: None,
+            due: Some((Extent::Full, Cause::Start, now)),
+            full_at: now + setup.full,
+            poll_at: now + setup.poll,
+            tell_at: None,
+            alive: alive.map(|most| (most / 2, now)),
+            last: None,
+            looks: 0,
+            since: jiff::Timestamp::now().to_string(),
+            troubles: Vec::new(),
+            setup,
+        };
+        resident.trouble("state", trouble);
+        resident.listeners.changed();
+        Ok(resident)
+    }
+
+    /// Says what is wrong once, and that it is right again.
+    fn trouble(&mut self, about: &'static str, what: Option<String>) {
+        let before = self.troubles.iter().position(|(known, _)| *known == about);
+        match (what, before) {
+            (Some(what), Some(at)) if self.troubles.get(at).is_some_and(|(_, known)| *known == what) => {}
+            (Some(what), before) => {
+                warn(&what);
+                before.map(|at| self.troubles.remove(at));
+                self.troubles.push((about, what));
+            }
+            (None, Some(at)) => {
+                let (_, what) = self.troubles.remove(at);
+                warn(&format!("right again: {what}"));
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// Has something looked at, after a while at the earliest. A look that is under way began too early for it.
+    fn want(&mut self, extent: Extent, cause: Cause, after: Duration) {
+        let at = Instant::now() + after;
+        self.due = Some(match self.due {
+            Some((known, first, begin)) => (known.max(extent), first, begin.min(at)),
+            None => (extent, cause, at),
+        });
+    }
+
+    /// How long nothing is to be done.
+    fn sleep(&self) -> PollTimeout {
+        let look = match (&self.look, self.due) {
+            (Some((look, _)), _) => Some(look.deadline()),
+            (None, Some((_, _, at))) => Some(at.max(self.credit.ready())),
+            (None, None) => None,
+        };
+        let times = [look, Some(self.full_at), Some(self.poll_at), self.tell_at, self.alive.map(|(_, at)| at)];
+        let next = times.into_iter().flatten().min();
+        let left = next.map(|at| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
+        left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX))
+    }
+
+    /// Does what its time has come for.
+    fn work(&mut self) {
+        let now = Instant::now();
+        if let Some((every, at)) = self.alive
+            && now >= at
+        {
+            notify("WATCHDOG=1");
+            self.alive = Some((every, now + every));
+        }
+        if now >= self.poll_at {
+            self.poll_at = now + self.setup.poll;
+            if self.listeners.changed() {
+                self.want(Extent::Usual, Cause::Sockets, Duration::ZERO);
+            }
+            if self.watches.poll() {
+                self.want(Extent::Usual, Cause::Files, Duration::ZERO);
+            }
+        }
+        if now >= self.full_at {
+            self.full_at = now + jitter(self.setup.full);
+            self.want(Extent::Full, Cause::Time, Duration::ZERO);
+        }
+        if self.tell_at.is_some_and(|at| now >= at) {
+            self.tell();
+        }
+        if self.look.as_ref().is_some_and(|(look, _)| now >= look.deadline())
+            && let Some((look, _)) = self.look.take()
+        {
+            let extent = look.extent;
+            look.kill();
+            self.trouble("look", Some("a look took too long and was ended".to_owned()));
+            self.want(extent, Cause::Time, RETRY);
+        }
+        if self.look.is_none()
+            && let Some((extent, cause, at)) = self.due
+            && now >= at.max(self.credit.ready())
+        {
+            self.due = None;
+            match Look::start(&self.setup.program, &self.setup.arguments, extent) {
+                Ok(look) => self.look = Some((look, cause)),
+                Err(error) => {
+                    self.trouble("look", Some(format!("{error:#}")));
+                    self.want(extent, cause, RETRY);
+                }
+            }
+        }
+    }
+
+    /// Hears what the look under way tells.
+    fn hear(&mut self) {
+        let Some((look, cause)) = &mut self.look else { return };
+        let (extent, cause) = (look.extent, *cause);
+        let done = match look.read() {
+            Ok(false) => return,
+            Ok(true) => self.look.take().map(|(look, _)| look.finish()),
+            Err(error) => {
+                if let Some((look, _)) = self.look.take() {
+                    look.kill();
+                }
+                Some(Err(error))
+            }
+        };
+        self.looks += 1;
+        match done {
+            Some(Ok(answer)) => self.take(answer, extent, cause),
+            Some(Err(error)) => {
+                self.trouble("look", Some(format!("{error:#}")));
+                self.want(extent, cause, RETRY);
+            }
+            None => {}
+        }
+    }
+
+    fn take(&mut self, answer: Answer, extent: Extent, cause: Cause) {
+        let now = Instant::now();
+        self.credit.spend(answer.cpu, now);
+        self.trouble("look", None);
+        self.trouble("configuration", answer.troubles.into_iter().next());
+        if self.watches.replace(answer.places) {
+            self.want(Extent::Usual, Cause::Files, COALESCE);
+        }
+        let (watches, wrong) = (self.watches.count(), self.watches.trouble.clone());
+        self.trouble("watches", wrong);
+        let at = jiff::Timestamp::now().to_string();
+        let news = self.known.take(&answer.ran, answer.found, &at);
+        if news || self.last.is_none() {
+            self.tell();
+        }
+        let Some(end) = answer.end else { return };
+        let open = self.known.open().count();
+        if self.last.is_none() {
+            notify("READY=1");
+        }
+        notify(&format!("STATUS={}: {open} findings open, {} directories watched", end.verdict, watches.0));
+        self.last = Some(Last {
+            at,
+            extent: extent.word().to_owned(),
+            cause: cause.word().to_owned(),
+            milliseconds: u64::try_from(answer.time.as_millis()).unwrap_or(u64::MAX),
+            verdict: end.verdict,
+            policy_digest: end.policy_digest,
+        });
+    }
+
+    /// Writes down what is to be told, and tells it.
+    fn tell(&mut self) {
+        let dir = self.setup.known.parent().map_or(Ok(()), crate::files::private_dir);
+        let written = dir.and_then(|()| self.known.write(&self.setup.known));
+        self.trouble("state", written.err().map(|error| format!("{error:#}")));
+        let (told, why) = self.teller.tell(self.known.untold());
+        self.known.told(told);
+        self.tell_at = why.is_some().then(|| Instant::now() + AGAIN);
+        self.trouble("events", why);
+    }
+
+    fn status(&self) -> Status {
+        let (directories, polled) = self.watches.count();
+        Status {
+            schema: "hostward.status/1".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            since: self.since.clone(),
+            last: self.last.clone(),
+            full_look_in: self.full_at.saturating_duration_since(Instant::now()).as_secs(),
+            findings: self.known.open().cloned().collect(),
+            watching: Watching {
+                directories,
+                polled,
+                listeners: "poll".to_owned(),
+                poll_seconds: self.setup.poll.as_secs(),
+            },
+            troubles: self.troubles.iter().map(|(_, what)| what.clone()).collect(),
+            cost: Cost::now(self.looks),
+        }
+    }
+
+    fn end(&mut self) {
+        notify("STOPPING=1");
+        if let Some((look, _)) = self.look.take() {
+            look.kill();
+        }
+        // What was told need not be told again; where it cannot be written, it is.
+        let _ = self.known.write(&self.setup.known);
+    }
+}
+
+/// A time, give or take a tenth: the hosts of a fleet are not to look all at once.
+fn jitter(time: Duration) -> Duration {
+    let mut bytes = [0_u8; 2];
+    // Without randomness there is none.
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    let share = f64::from(u16::from_ne_bytes(bytes)) / f64::from(u16::MAX);
+    time.mul_f64(0.9 + 0.2 * share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_take_their_share_of_the_processor_and_no_more() {
+        let start = Instant::now();
+        let mut credit = Credit::new(10, start);
+        assert!(credit.ready() <= start);
+        let mut now = start;
+        let mut spent = Duration::ZERO;
+        while now < start + Duration::from_secs(600) {
+            spent += Duration::from_millis(200);
+            credit.spend(Duration::from_millis(200), now);
+            now = credit.ready().max(now + Duration::from_millis(200));
+        }
+        assert!((60.0..64.0).contains(&spent.as_secs_f64()), "{spent:?}");
+    }
+}

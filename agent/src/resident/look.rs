@@ -1,0 +1,243 @@
+//! One look, as a process of its own, and what it tells.
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::resource::{UsageWho, getrusage};
+
+use super::line::{End, Found, Line, Place, Ran};
+use crate::judge::Judged;
+use crate::report::message;
+use crate::sanitize::escape;
+
+/// A look that takes longer is ended.
+const LONGEST: Duration = Duration::from_secs(300);
+/// A line of an answer is never so long; what is longer is no answer.
+const LINE: usize = 4 << 20;
+
+/// Who has such a password is told to nobody: how many there are is.
+const SECRET: [&str; 4] =
+    ["accounts.weak-password", "accounts.empty-password", "accounts.shared-password", "sshd.empty-password"];
+
+/// How much is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extent {
+    /// What changes tell of: no password is tried, and the metadata service is not asked for what counts as an access.
+    Usual,
+    /// Everything.
+    Full,
+}
+
+impl Extent {
+    /// The word for it on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Usual => "usual",
+            Self::Full => "full",
+        }
+    }
+
+    /// The extent of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Usual, Self::Full].into_iter().find(|extent| extent.word() == word)
+    }
+}
+
+/// Writes what a look found, for the resident that started it.
+///
+/// # Errors
+/// Nobody reads any more.
+pub fn answer(places: Vec<Place>, judged: &[Judged], troubles: Vec<String>, end: End) -> anyhow::Result<()> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut tell = |line: &Line| -> anyhow::Result<()> {
+        serde_json::to_writer(&mut out, line)?;
+        out.write_all(b"\n").context("nobody reads")
+    };
+    for place in places {
+        tell(&Line::Place(place))?;
+    }
+    for one in judged {
+        tell(&Line::Check(Ran { id: one.check.id.to_owned(), undecided: !one.doubts.is_empty() }))?;
+        for found in found(one) {
+            tell(&Line::Finding(found))?;
+        }
+    }
+    for trouble in troubles {
+        tell(&Line::Trouble(trouble))?;
+    }
+    tell(&Line::End(end))?;
+    out.flush().context("nobody reads")
+}
+
+/// The findings of a check that count. Those that are secret are one, without names.
+fn found(one: &Judged) -> Vec<Found> {
+    let counting = || one.findings.iter().filter(|finding| finding.waived.is_none());
+    if !SECRET.contains(&one.check.id) {
+        let each = counting().map(|finding| Found {
+            fingerprint: finding.fingerprint.clone(),
+            check: one.check.id.to_owned(),
+            severity: finding.severity.word().to_owned(),
+            subject: escape(&finding.finding.subject),
+            message: message(one, finding, hostward_checks::check::Lang::En),
+        });
+        return each.collect();
+    }
+    let worst = counting().map(|finding| finding.severity).max();
+    let together = worst.map(|severity| Found {
+        fingerprint: crate::judge::fingerprint(one.check.id, ""),
+        check: one.check.id.to_owned(),
+        severity: severity.word().to_owned(),
+        subject: String::new(),
+        message: format!(
+            "{} accounts are concerned; `hostward scan --only {}` names them",
+            counting().count(),
+            one.check.id
+        ),
+    });
+    together.into_iter().collect()
+}
+
+/// What a look told.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// The directories to watch.
+    pub places: Vec<Place>,
+    /// The checks that ran.
+    pub ran: Vec<Ran>,
+    /// The findings that count.
+    pub found: Vec<Found>,
+    /// What could not be done as it should.
+    pub troubles: Vec<String>,
+    /// How it ended.
+    pub end: Option<End>,
+    /// Processor time that it took.
+    pub cpu: Duration,
+    /// How long it took.
+    pub time: Duration,
+}
+
+/// A look under way.
+#[derive(Debug)]
+pub struct Look {
+    /// How much is looked at.
+    pub extent: Extent,
+    child: Child,
+    out: ChildStdout,
+    pending: Vec<u8>,
+    answer: Answer,
+    began: Instant,
+    cpu_before: Duration,
+}
+
+impl Look {
+    /// Starts a look with the resident's own arguments.
+    ///
+    /// # Errors
+    /// No process can be started.
+    pub fn start(program: &Path, arguments: &[OsString], extent: Extent) -> anyhow::Result<Self> {
+        let mut child = Command::new(program)
+            .arg("agent")
+            .args(arguments)
+            .arg(format!("--look={}", extent.word()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            // It tells its own unit, not ours.
+            .env_remove("NOTIFY_SOCKET")
+            .spawn()
+            .with_context(|| format!("failed to start {}", program.display()))?;
+        let out = child.stdout.take().context("a look has no output")?;
+        fcntl(&out, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).context("failed to read from a look")?;
+        let (pending, answer, began) = (Vec::new(), Answer::default(), Instant::now());
+        Ok(Self { extent, child, out, pending, answer, began, cpu_before: children() })
+    }
+
+    /// When it is ended if it has not ended by then.
+    pub fn deadline(&self) -> Instant {
+        self.began + LONGEST
+    }
+
+    /// Reads what there is. Whether that was all.
+    ///
+    /// # Errors
+    /// What comes is no answer.
+    pub fn read(&mut self) -> anyhow::Result<bool> {
+        let mut buffer = [0_u8; 16 << 10];
+        loop {
+            match self.out.read(&mut buffer) {
+                Ok(0) => return Ok(true),
+                Ok(count) => {
+                    self.pending.extend_from_slice(buffer.get(..count).unwrap_or_default());
+                    self.lines()?;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).context("failed to read from a look"),
+            }
+        }
+    }
+
+    fn lines(&mut self) -> anyhow::Result<()> {
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', &self.pending) {
+            let line = self.pending.get(start..end).unwrap_or_default();
+            start = end + 1;
+            match serde_json::from_slice(line).context("a look told what is no answer")? {
+                Line::Place(place) => self.answer.places.push(place),
+                Line::Check(ran) => self.answer.ran.push(ran),
+                Line::Finding(found) => self.answer.found.push(found),
+                Line::Trouble(trouble) => self.answer.troubles.push(trouble),
+                Line::End(end) => self.answer.end = Some(end),
+            }
+        }
+        self.pending.drain(..start);
+        if self.pending.len() > LINE {
+            bail!("a look told what is no answer: a line without an end");
+        }
+        Ok(())
+    }
+
+    /// Waits for its end, which is near once all was read, and gives its answer.
+    ///
+    /// # Errors
+    /// It failed: what it told is not to be used. Its exit code stands in the message.
+    pub fn finish(mut self) -> anyhow::Result<Answer> {
+        let status = self.child.wait().context("failed to wait for a look")?;
+        self.answer.cpu = children().saturating_sub(self.cpu_before);
+        self.answer.time = self.began.elapsed();
+        match &self.answer.end {
+            Some(_) if status.success() => Ok(self.answer),
+            _ => bail!("a look failed ({status}): the journal of this unit says why"),
+        }
+    }
+
+    /// Ends it.
+    pub fn kill(mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl AsFd for Look {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.out.as_fd()
+    }
+}
+
+/// Processor time of all children that have ended.
+fn children() -> Duration {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return Duration::ZERO };
+    [usage.user_time(), usage.system_time()]
+        .iter()
+        .map(|time| {
+            let seconds = Duration::from_secs(u64::try_from(time.tv_sec()).unwrap_or(0));
+            seconds + Duration::from_micros(u64::try_from(time.tv_usec()).unwrap_or(0))
+        })
+        .sum()
+}

@@ -1,0 +1,310 @@
+//! The kernel's news of files (`inotify(7)`): hints that something may have changed, never what it is.
+//!
+//! A directory is watched, not the files in it, so that a file that is replaced, made or linked anew is heard of like one that is
+//! written into. Directories are entered by descriptor, name by name, so that no link of a user's leads the watch elsewhere.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::Context;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
+use nix::sys::stat::{Mode, fstatat};
+
+use super::line::Place;
+use super::places::signature;
+use crate::root::meta;
+
+/// What happens to names in a directory, and to the directory itself.
+const NAMES: AddWatchFlags = AddWatchFlags::IN_CREATE
+    .union(AddWatchFlags::IN_DELETE)
+    .union(AddWatchFlags::IN_MOVE)
+    .union(AddWatchFlags::IN_ATTRIB)
+    .union(AddWatchFlags::IN_DELETE_SELF)
+    .union(AddWatchFlags::IN_MOVE_SELF)
+    .union(AddWatchFlags::IN_ONLYDIR);
+/// What happens to the content of files in it. Both, because who keeps a file open and writes does not close it.
+const CONTENT: AddWatchFlags = AddWatchFlags::IN_MODIFY.union(AddWatchFlags::IN_CLOSE_WRITE);
+/// News that concern every watch, or that were lost.
+const ALL: AddWatchFlags = AddWatchFlags::IN_Q_OVERFLOW.union(AddWatchFlags::IN_UNMOUNT);
+/// The directory is not where it was.
+const ITSELF: AddWatchFlags = AddWatchFlags::IN_DELETE_SELF.union(AddWatchFlags::IN_MOVE_SELF);
+/// A name came, went, or became another's.
+const COMINGS: AddWatchFlags = AddWatchFlags::IN_CREATE.union(AddWatchFlags::IN_DELETE).union(AddWatchFlags::IN_MOVE);
+
+/// A directory that counts.
+#[derive(Debug, PartialEq, Eq)]
+struct Watched {
+    listed: bool,
+    /// Whether the content counts, and what was seen.
+    names: HashMap<OsString, (bool, u64)>,
+}
+
+impl Watched {
+    fn of(place: Place) -> (PathBuf, Self) {
+        let names =
+            place.names.into_iter().map(|name| (OsString::from_vec(name.name.0), (name.content, name.signature)));
+        let watched = Self { listed: place.listed, names: names.collect() };
+        (PathBuf::from(OsString::from_vec(place.path.0)), watched)
+    }
+
+    /// Whether what happened to a name counts.
+    fn counts(&self, name: &OsStr, what: AddWatchFlags) -> bool {
+        match self.names.get(name) {
+            Some((content, _)) => *content || !what.difference(AddWatchFlags::IN_ISDIR).difference(CONTENT).is_empty(),
+            None => self.listed && what.intersects(COMINGS),
+        }
+    }
+
+    fn mask(&self) -> AddWatchFlags {
+        // What is not there yet has no content that could change.
+        let content = self.names.values().any(|(content, signature)| *content && *signature != 0);
+        if content { NAMES | CONTENT } else { NAMES }
+    }
+
+    /// Whether the names in the directory are as they were seen.
+    fn stands(&self, dir: BorrowedFd<'_>) -> bool {
+        self.names.iter().all(|(name, (content, seen))| {
+            let flags = AtFlags::AT_SYMLINK_NOFOLLOW | AtFlags::AT_NO_AUTOMOUNT;
+            let now = match fstatat(dir, name.as_os_str(), flags) {
+                Ok(stat) => signature(Some(&meta(&stat)), *content),
+                Err(Errno::ENOENT | Errno::ENOTDIR) => signature(None, *content),
+                Err(_) => return true,
+            };
+            now == *seen
+        })
+    }
+}
+
+/// The watches of a resident.
+#[derive(Debug)]
+pub struct Watches {
+    inotify: Inotify,
+    root: OwnedFd,
+    places: HashMap<PathBuf, Watched>,
+    paths: HashMap<WatchDescriptor, PathBuf>,
+    /// Directories for which the kernel grants no watch: looked at again and again instead.
+    polled: HashSet<PathBuf>,
+    /// Why not.
+    pub trouble: Option<String>,
+}
+
+impl Watches {
+    /// No watch yet, below `/`.
+    ///
+    /// # Errors
+    /// The kernel gives no inotify instance: all that its user may have are in use.
+    pub fn new() -> anyhow::Result<Self> {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
+            .context("failed to watch files (fs.inotify.max_user_instances)")?;
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let root = nix::fcntl::open("/", flags, Mode::empty()).context("failed to open /")?;
+        let (places, paths, polled) = (HashMap::new(), HashMap::new(), HashSet::new());
+        Ok(Self { inotify, root, places, paths, polled, trouble: None })
+    }
+
+    /// How many directories are watched, and how many the kernel grants no watch for.
+    pub fn count(&self) -> (usize, usize) {
+        (self.paths.len(), self.polled.len())
+    }
+
+    /// Watches what the last look rested on, and nothing else. Whether something has changed since it was seen.
+    pub fn replace(&mut self, places: Vec<Place>) -> bool {
+        let mut wanted: HashMap<PathBuf, Watched> = places.into_iter().map(Watched::of).collect();
+        let gone: Vec<WatchDescriptor> =
+            self.paths.iter().filter(|(_, path)| !wanted.contains_key(*path)).map(|(watch, _)| *watch).collect();
+        for watch in gone {
+            self.paths.remove(&watch);
+            // It may have gone with its directory.
+            let _ = self.inotify.rm_watch(watch);
+        }
+        (self.polled, self.trouble) = (HashSet::new(), None);
+        let known: HashSet<PathBuf> = self.paths.values().cloned().collect();
+        let mut changed = false;
+        for (path, watched) in &mut wanted {
+            let before = self.places.get(path).filter(|before| known.contains(path) && before.mask() == watched.mask());
+            if before.is_none() {
+                changed |= !self.add(path, watched);
+            }
+        }
+        self.places = wanted;
+        changed
+    }
+
+    /// Watches a directory. Whether it is as it was seen.
+    fn add(&mut self, path: &Path, watched: &Watched) -> bool {
+        let Ok(dir) = self.open(path) else { return false };
+        // By descriptor: whatever stands at the path by now, this directory is watched.
+        let door = format!("/proc/self/fd/{}", dir.as_raw_fd());
+        match self.inotify.add_watch(door.as_str(), watched.mask()) {
+            Ok(watch) => {
+                self.paths.insert(watch, path.to_path_buf());
+            }
+            Err(errno) => {
+                self.polled.insert(path.to_path_buf());
+                let knob = if errno == Errno::ENOSPC { " (fs.inotify.max_user_watches)" } else { "" };
+                self.trouble = Some(format!("the kernel grants no watch: {}{knob}", errno.desc()));
+            }
+        }
+        watched.stands(dir.as_fd())
+    }
+
+    fn open(&self, path: &Path) -> Result<OwnedFd, Errno> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let mut dir = openat(&self.root, ".", flags, Mode::empty())?;
+        for part in path.components() {
+            if let Component::Normal(name) = part {
+                dir = openat(&dir, name, flags, Mode::empty())?;
+            }
+        }
+        Ok(dir)
+    }
+
+    /// Reads all news there are. Whether one of them counts.
+    ///
+    /// # Errors
+    /// The kernel tells no more.
+    pub fn read(&mut self) -> anyhow::Result<bool> {
+        let mut counts = false;
+        loop {
+            match self.inotify.read_events() {
+                Ok(events) => {
+                    for event in events {
+                        counts |= self.take(&event);
+                    }
+                }
+                Err(Errno::EAGAIN) => return Ok(counts),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno).context("failed to hear of changes of files"),
+            }
+        }
+    }
+
+    fn take(&mut self, event: &InotifyEvent) -> bool {
+        if event.mask.intersects(ALL) {
+            return true;
+        }
+        if event.mask.contains(AddWatchFlags::IN_IGNORED) {
+            return self.paths.remove(&event.wd).is_some();
+        }
+        let Some(watched) = self.paths.get(&event.wd).and_then(|path| self.places.get(path)) else { return false };
+        match &event.name {
+            Some(name) => watched.counts(name, event.mask),
+            None => event.mask.intersects(ITSELF),
+        }
+    }
+
+    /// Looks at what the kernel grants no watch for. Whether something is not as it was seen.
+    pub fn poll(&self) -> bool {
+        let mut places = self.polled.iter().filter_map(|path| Some((path, self.places.get(path)?)));
+        places.any(|(path, watched)| !self.open(path).is_ok_and(|dir| watched.stands(dir.as_fd())))
+    }
+}
+
+impl AsFd for Watches {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inotify.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use hostward_checks::snapshot::{Need, Snapshot, Want};
+
+    use super::*;
+    use crate::resident::places::places;
+    use crate::root::{Budget, Root};
+
+    /// What a look at these paths would have watched.
+    fn seen(paths: &[(&Path, Want)]) -> Vec<Place> {
+        let (root, mut snapshot) = (Root::open(Path::new("/")).unwrap(), Snapshot::new());
+        let need: Need = paths.iter().map(|(path, want)| (path.to_path_buf(), vec![*want])).collect();
+        root.answer(&need, &mut snapshot, &mut Budget::default());
+        places(&snapshot)
+    }
+
+    #[test]
+    fn every_way_of_writing_is_heard_and_what_does_not_count_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        let (file, absent, plain) = (home.join("config"), home.join("keys/list"), home.join("plain"));
+        std::fs::write(&file, "one").unwrap();
+        std::fs::write(&plain, "one").unwrap();
+        let look = || seen(&[(&file, Want::Content), (&absent, Want::Content), (&plain, Want::Meta)]);
+        let mut watches = Watches::new().unwrap();
+        assert!(!watches.replace(look()));
+        let changes: [(&str, &dyn Fn(), bool); 9] = [
+            ("written into", &|| std::fs::write(&file, "two").unwrap(), true),
+            (
+                "renamed over",
+                &|| {
+                    std::fs::write(dir.path().join("new"), "three").unwrap();
+                    std::fs::rename(dir.path().join("new"), &file).unwrap();
+                },
+                true,
+            ),
+            ("another name", &|| std::fs::write(home.join("other"), "x").unwrap(), false),
+            ("what is only looked at", &|| std::fs::write(&plain, "two").unwrap(), false),
+            ("its mode", &|| std::fs::set_permissions(&plain, std::fs::Permissions::from_mode(0o666)).unwrap(), true),
+            ("a directory that was not there", &|| std::fs::create_dir(home.join("keys")).unwrap(), true),
+            ("a file in it", &|| std::fs::write(&absent, "x").unwrap(), true),
+            (
+                "a link in its place",
+                &|| {
+                    std::fs::remove_file(&file).unwrap();
+                    symlink(&plain, &file).unwrap();
+                },
+                true,
+            ),
+            (
+                "another directory in its place",
+                &|| {
+                    std::fs::rename(&home, dir.path().join("old")).unwrap();
+                    std::fs::create_dir(&home).unwrap();
+                },
+                true,
+            ),
+        ];
+        for (what, change, counts) in changes {
+            change();
+            assert_eq!(watches.read().unwrap(), counts, "{what}");
+            watches.replace(look());
+            watches.read().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_changes_between_the_look_and_the_watch_is_not_missed() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config");
+        std::fs::write(&file, "one").unwrap();
+        let before = seen(&[(&file, Want::Content)]);
+        std::fs::write(&file, "another").unwrap();
+        assert!(Watches::new().unwrap().replace(before));
+        let before = seen(&[(&dir.path().join("later"), Want::Content)]);
+        std::fs::write(dir.path().join("later"), "x").unwrap();
+        assert!(Watches::new().unwrap().replace(before));
+    }
+
+    #[test]
+    fn a_users_link_leads_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("home")).unwrap();
+        let inside = dir.path().join("home/file");
+        std::fs::write(&inside, "x").unwrap();
+        let places = seen(&[(&inside, Want::Content)]);
+        std::fs::rename(dir.path().join("home"), dir.path().join("real")).unwrap();
+        symlink(dir.path().join("real"), dir.path().join("home")).unwrap();
+        let mut watches = Watches::new().unwrap();
+        assert!(watches.replace(places), "the directory is not what it was");
+        std::fs::write(dir.path().join("real/file"), "y").unwrap();
+        assert!(!watches.read().unwrap());
+    }
+}
