@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 
 use hostward_checks::check::Profile;
 use hostward_checks::policy::Policy;
+use hostward_checks::snapshot::{Need, Want};
 use sha2::{Digest, Sha256};
 
 use crate::exit_code::{Ends, ExitCode};
 
 pub mod files;
+pub mod kept;
 mod keys;
 mod policy;
 mod reader;
@@ -127,6 +129,17 @@ impl Configuration {
             Ends::with(ExitCode::Config, format!("{first}{rest}"))
         })
     }
+}
+
+/// What the configuration of a host rests on: a change there is a change of what is right.
+pub fn places() -> Need {
+    let dir = Path::new(DIRECTORY);
+    let mut need: Need = [("hostward.toml", Want::Content), ("policy.toml", Want::Content), ("policy.d", Want::Names)]
+        .map(|(name, want)| (dir.join(name), vec![want]))
+        .into();
+    let fragments = files::policy_files(dir, &mut Vec::new());
+    need.extend(fragments.into_iter().map(|file| (file, vec![Want::Content])));
+    need
 }
 
 /// The digest of what is right, whichever files said it: SHA-256 in hex.

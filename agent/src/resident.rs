@@ -26,6 +26,7 @@ pub mod look;
 pub mod places;
 pub mod status;
 pub mod tell;
+pub mod trace;
 pub mod watch;
 
 use known::Known;
@@ -33,6 +34,7 @@ use listeners::Listeners;
 use look::{Answer, Extent, Look};
 use status::{Cost, Door, Last, Status, Watching};
 use tell::Teller;
+use trace::Trace;
 use watch::Watches;
 
 /// One change is seldom alone: so long after the first the others are waited for.
@@ -119,6 +121,8 @@ struct Resident {
     setup: Setup,
     watches: Watches,
     listeners: Listeners,
+    /// The kernel tells of new listeners.
+    trace: Option<Trace>,
     known: Known,
     teller: Teller,
     credit: Credit,
@@ -155,16 +159,22 @@ pub fn run(setup: Setup) -> anyhow::Result<()> {
             PollFd::new(door.as_fd(), PollFlags::POLLIN),
             PollFd::new(mounts.as_fd(), PollFlags::POLLPRI),
         ];
-        if let Some((look, _)) = &resident.look {
+        let trace = resident.trace.as_ref().map(|trace| {
+            waited.push(PollFd::new(trace.as_fd(), PollFlags::POLLIN));
+            waited.len() - 1
+        });
+        let look = resident.look.as_ref().map(|(look, _)| {
             waited.push(PollFd::new(look.as_fd(), PollFlags::POLLIN));
-        }
+            waited.len() - 1
+        });
         match poll(&mut waited, resident.sleep()) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno).context("failed to wait for news"),
         }
         let woken: Vec<bool> = waited.iter().map(|one| one.any().unwrap_or(false)).collect();
         drop(waited);
-        let [signalled, files, asked, mounted, looked] = [0, 1, 2, 3, 4].map(|at| woken.get(at) == Some(&true));
+        let is_woken = |at: usize| woken.get(at) == Some(&true);
+        let [signalled, files, asked, mounted] = [0, 1, 2, 3].map(is_woken);
         if signalled {
             while let Ok(Some(signal)) = signals.read_signal() {
                 if i32::try_from(signal.ssi_signo) == Ok(Signal::SIGHUP as i32) {
@@ -181,7 +191,10 @@ pub fn run(setup: Setup) -> anyhow::Result<()> {
         if mounted {
             resident.want(Extent::Usual, Cause::Mounts, COALESCE);
         }
-        if looked {
+        if trace.is_some_and(is_woken) {
+            resident.hear_of_listeners();
+        }
+        if look.is_some_and(is_woken) {
             resident.hear();
         }
         resident.work();
@@ -199,6 +212,7 @@ impl Resident {
         let mut resident = Self {
             watches: Watches::new()?,
             listeners: Listeners::default(),
+            trace: Trace::open(),
             known,
             teller: Teller::new(setup.events.clone())?,
             credit: Credit::new(setup.cpu_percent, now),
@@ -307,6 +321,16 @@ impl Resident {
         }
     }
 
+    /// Hears of sockets that began to listen, somewhere. They may be another namespace's.
+    fn hear_of_listeners(&mut self) {
+        if self.trace.as_mut().is_some_and(|trace| !trace.drain()) {
+            self.trace = None;
+        }
+        if self.listeners.changed() {
+            self.want(Extent::Usual, Cause::Sockets, COALESCE);
+        }
+    }
+
     /// Hears what the look under way tells.
     fn hear(&mut self) {
         let Some((look, cause)) = &mut self.look else { return };
@@ -387,7 +411,7 @@ impl Resident {
             watching: Watching {
                 directories,
                 polled,
-                listeners: "poll".to_owned(),
+                listeners: if self.trace.is_some() { "tracepoint" } else { "poll" }.to_owned(),
                 poll_seconds: self.setup.poll.as_secs(),
             },
             troubles: self.troubles.iter().map(|(_, what)| what.clone()).collect(),

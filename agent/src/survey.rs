@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use hostward_checks::fact::Fact;
 use hostward_checks::host::Host;
 use hostward_checks::observation::{Mode, Observations};
-use hostward_checks::snapshot::Snapshot;
+use hostward_checks::snapshot::{Need, Snapshot};
 
 use crate::observe::metadata::{self, Endpoint};
 use crate::record::record;
-use crate::root::Root;
+use crate::root::{Budget, Root};
 
 /// What a scan and `access` start from.
 #[derive(Debug)]
@@ -22,6 +22,13 @@ pub struct Survey {
     pub host: Host,
     /// Facts that are not files.
     pub seen: Observations,
+}
+
+impl Survey {
+    /// Records something more that the judgement rests on.
+    pub fn also_rests_on(&mut self, need: &Need) {
+        self.root.answer(need, &mut self.snapshot, &mut Budget::default());
+    }
 }
 
 /// What to observe of a live host beyond its files.

@@ -11,7 +11,7 @@ use crate::config;
 use crate::exit_code::{Ends, ExitCode};
 use crate::resident::line::End;
 use crate::resident::look::{Extent, answer};
-use crate::resident::{Setup, places, status};
+use crate::resident::{Setup, places, status, trace};
 
 /// Stay, watch what the last scan rested on, and report what becomes different
 ///
@@ -24,6 +24,18 @@ pub struct Args {
     /// Look once for the resident that asks, in lines for it alone
     #[arg(long, hide = true, value_parser = extent)]
     look: Option<Extent>,
+    /// Have the kernel tell of new listeners, or no more, for the unit
+    #[arg(long, hide = true, value_enum)]
+    trace: Option<Step>,
+}
+
+/// `--trace`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Step {
+    /// Before the resident is started
+    Begin,
+    /// After it ended
+    End,
 }
 
 /// What an event look leaves to the full one: guesses, and what counts as an access to the metadata service.
@@ -42,9 +54,15 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(extent) = args.look {
         return look_once(&args.looking, extent);
     }
-    // What cannot be read now is told now; later the last good configuration holds.
-    let all = args.looking.configuration()?;
-    let agent = all.settings.agent;
+    if let Some(step) = args.trace {
+        let done = if step == Step::Begin { trace::prepare() } else { trace::remove() };
+        // Without it listeners are asked for every so often.
+        if let Err(error) = done {
+            super::warn(&format!("{error:#}"));
+        }
+        return Ok(ExitCode::Clean);
+    }
+    let agent = args.looking.lasting_configuration()?.0.settings.agent;
     crate::resident::run(Setup {
         program: PathBuf::from("/proc/self/exe"),
         arguments: std::env::args_os().skip_while(|word| word != "agent").skip(1).collect::<Vec<OsString>>(),
@@ -70,13 +88,14 @@ fn look_once(looking: &Looking, extent: Extent) -> anyhow::Result<ExitCode> {
     if extent == Extent::Usual {
         looking.skip.extend(FULL_ONLY.map(str::to_owned));
     }
-    let all = looking.configuration()?;
-    let looked = look(&looking, &all, None)?;
+    let (all, trouble) = looking.lasting_configuration()?;
+    let mut looked = look(&looking, &all, None)?;
     let report = scan::report(&looked, &all, None);
     if extent == Extent::Full {
         scan::keep(&report, &looked.survey);
     }
     let end = End { verdict: report.summary.verdict, policy_digest: config::digest(&all.policy) };
-    answer(places::places(&looked.survey.snapshot), &looked.judged, Vec::new(), end)?;
+    looked.survey.also_rests_on(&config::places());
+    answer(places::places(&looked.survey.snapshot), &looked.judged, trouble.into_iter().collect(), end)?;
     Ok(ExitCode::Clean)
 }

@@ -12,7 +12,7 @@ use hostward_checks::policy::Policy;
 use super::passwords;
 use super::scan::profile;
 use crate::baseline::Baseline;
-use crate::config::{Budget, Configuration, CrossCheck, Settings, Sources};
+use crate::config::{self, Budget, Configuration, CrossCheck, Settings, Sources};
 use crate::exit_code::{Ends, ExitCode};
 use crate::judge::{self, Judged, Rules};
 use crate::observe::cross_check::cross_checks;
@@ -74,10 +74,23 @@ impl Looking {
     /// # Errors
     /// Exit code 78: a file is wrong.
     pub fn configuration(&self) -> anyhow::Result<Configuration> {
+        let otherwise = if self.root.is_some() { Profile::Image } else { Profile::Enhanced };
+        Configuration::load(&self.sources(), self.profile, otherwise)
+    }
+
+    /// The configuration in force for a resident: the last good one where the files are wrong, and then why.
+    ///
+    /// # Errors
+    /// Exit code 78: a file is wrong, and there was no good one yet.
+    pub fn lasting_configuration(&self) -> anyhow::Result<(Configuration, Option<String>)> {
+        let kept = crate::survey::state_dir().join("config.json");
+        config::kept::load(&self.sources(), self.profile, Profile::Enhanced, &kept)
+    }
+
+    fn sources(&self) -> Sources {
         let mut sources = Sources::of_host(self.root.is_some());
         (sources.policy, sources.settings) = (self.policy.clone(), self.config.clone());
-        let otherwise = if self.root.is_some() { Profile::Image } else { Profile::Enhanced };
-        Configuration::load(&sources, self.profile, otherwise)
+        sources
     }
 
     /// How many connections the running sshd is asked about.
