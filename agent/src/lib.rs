@@ -1,7 +1,7 @@
 //! hostward: the binary and everything that touches the machine.
 //!
 //! Layers, lowest first: [`sanitize`], [`nearest`], [`exit_code`], [`files`], [`lock`] · [`root`] · [`tree`] · [`transaction`] · [`apply`] ·
-//! [`record`], [`observe`], [`audit`] · [`survey`], [`config`], [`baseline`] · [`live`], [`firewall`] · [`judge`] · [`plan`] · [`report`] · [`command`] · [`cli`].
+//! [`record`], [`observe`], [`audit`] · [`survey`], [`config`], [`baseline`] · [`live`], [`firewall`] · [`judge`] · [`plan`] · [`report`] · [`resident`] · [`command`] · [`cli`].
 
 pub mod apply;
 pub mod audit;
