@@ -85,7 +85,9 @@ pub fn is_held(dir: impl AsFd) -> Option<bool> {
 fn take(path: &Path, how: FlockArg, patience: Duration) -> anyhow::Result<Option<Lock>> {
     let mut options = std::fs::OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
-    let Ok(file) = options.open(path) else { return Ok(None) };
+    // A unit that cannot write /run can still open it to read, and locks it as well.
+    let reading = || std::fs::OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path);
+    let Ok(file) = options.open(path).or_else(|_| reading()) else { return Ok(None) };
     held(file, path, how, patience)
 }
 

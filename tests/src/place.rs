@@ -40,7 +40,11 @@ impl Place {
 
     /// Boots a host that was planned, with the binary under test.
     pub fn on(plan: host::Plan<'_>) -> Self {
-        let host = plan.bind(&crate::binary().unwrap(), "/usr/local/bin/hostward").boot().unwrap();
+        Self::booted(plan.bind(&crate::binary().unwrap(), "/usr/local/bin/hostward").boot().unwrap())
+    }
+
+    /// Gives a booted host its administrators.
+    pub fn booted(host: Host) -> Self {
         let client = Client::of(&host).unwrap();
         let (key, line) = client.key("admin", "ed25519", None).unwrap();
         host.shell(&format!(

@@ -20,6 +20,9 @@ const WANTS: &str = "/etc/systemd/system/sysinit.target.wants";
 /// Where a package puts its own.
 const PACKAGED: [&str; 2] =
     ["/usr/lib/systemd/system/hostward-recover.service", "/lib/systemd/system/hostward-recover.service"];
+/// What it brings, and the program in it.
+const PACKAGE: &str = include_str!("../../../systemd/hostward-recover.service");
+const PROGRAM: &str = "/usr/bin/hostward";
 /// Gone with the boot that a transaction was begun in: while it is there the unit has nothing to do, and is not to wait for the lock
 /// in the way of what a fix itself starts.
 const THIS_BOOT: &str = "/run/hostward-armed";
@@ -112,27 +115,11 @@ fn link() -> PathBuf {
     Path::new(WANTS).join(UNIT)
 }
 
-/// Ordered before sysinit.target, after which every ordinary service starts, and before sshd by all its names, wherever those
-/// are ordered.
+/// The unit that a package brings, for this program. Ordered before sysinit.target, after which every ordinary service starts, and
+/// before sshd by all its names, wherever those are ordered.
 fn unit_text(program: &str, with_directory: bool) -> String {
     let directory = if with_directory { format!("{WITH_DIRECTORY}\n") } else { String::new() };
-    format!(
-        "{MARK}
-{directory}[Unit]
-Description=Undo a hostward fix that was not confirmed before the reboot
-DefaultDependencies=no
-RequiresMountsFor=/var/lib/hostward /etc {program}
-After=local-fs.target systemd-remount-fs.service
-Before=sysinit.target ssh.service sshd.service ssh.socket sshd.socket shutdown.target
-Conflicts=shutdown.target
-ConditionPathExists=!{THIS_BOOT}
-
-[Service]
-Type=oneshot
-ExecStart={program} recover
-TimeoutStartSec=120
-"
-    )
+    format!("{MARK}\n{directory}{}", PACKAGE.replace(PROGRAM, program))
 }
 
 /// Removes what a run left that died while it wrote the unit. systemd takes none of it for a unit, so what stays does no harm.
@@ -170,7 +157,8 @@ mod tests {
         for line in [
             "DefaultDependencies=no",
             "Before=sysinit.target ssh.service sshd.service ssh.socket sshd.socket shutdown.target",
-            "ConditionPathExists=!/run/hostward-armed",
+            &format!("ConditionPathExists=!{THIS_BOOT}"),
+            "RequiresMountsFor=/var/lib/hostward /etc /usr/local/bin/hostward",
             "ExecStart=/usr/local/bin/hostward recover",
         ] {
             assert!(text.lines().any(|have| have == line), "{line}");

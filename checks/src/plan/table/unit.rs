@@ -17,55 +17,12 @@ const OURS: &str = "/etc/systemd/system/hostward-firewall.service";
 /// The program where a package puts it.
 const PROGRAM: &str = "/usr/bin/hostward";
 
-/// Ordered after everything that flushes or fills rule sets at its start, and before nothing. Stopping leaves the
-/// table. Old systemd ignores the words of the sandbox that it does not know; system calls are named by what is forbidden, because
-/// 237 takes a list of what is allowed with a set it does not know for an empty one.
+/// The unit, as a package brings it.
+const PACKAGE: &str = include_str!("../../../../systemd/hostward-firewall.service");
+
+/// The same for a program that stands elsewhere.
 fn text(program: &str) -> String {
-    format!(
-        "\
-# Written by hostward fix: loads hostward's firewall table and puts it back when it is flushed.
-[Unit]
-Description=hostward's firewall table
-ConditionPathExists={state}
-After=nftables.service iptables.service ip6tables.service netfilter-persistent.service firewalld.service ufw.service docker.service
-
-[Service]
-Type=notify
-NotifyAccess=main
-ExecStart={program} firewall hold
-Restart=on-failure
-RestartSec=5
-TimeoutStartSec=60
-CapabilityBoundingSet=CAP_NET_ADMIN
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
-ProtectKernelTunables=yes
-ProtectKernelModules=yes
-ProtectKernelLogs=yes
-ProtectControlGroups=yes
-ProtectClock=yes
-ProtectHostname=yes
-RestrictAddressFamilies=AF_NETLINK AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-SystemCallArchitectures=native
-SystemCallFilter=~@clock @cpu-emulation @debug @keyring @module @mount @obsolete @privileged @raw-io @reboot @resources @swap
-SystemCallErrorNumber=EPERM
-UMask=0077
-MemoryMax=64M
-TasksMax=16
-
-[Install]
-WantedBy=multi-user.target
-",
-        state = super::STATE
-    )
+    format!("# Written by hostward fix.\n{}", PACKAGE.replace(PROGRAM, program))
 }
 
 /// Writes the unit, where no package brought it.
@@ -77,4 +34,21 @@ pub(super) fn install(work: &mut Work<'_, '_>) -> Result<(), Refused> {
     let program = work.program.as_deref().and_then(Path::to_str).unwrap_or(PROGRAM);
     let written = work.draft.write(Path::new(OURS), text(program).into_bytes(), Owner::root(0o644));
     written.map_err(|obstacle| (OURS.into(), obstacle))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_holds_the_table_of_this_state_with_the_program_that_is_there() {
+        let text = text("/opt/hostward");
+        for line in [
+            format!("ConditionPathExists={}", super::super::STATE),
+            "ExecStart=/opt/hostward firewall hold".to_owned(),
+        ] {
+            assert!(text.lines().any(|have| have == line), "{line}");
+        }
+        assert!(!text.contains(PROGRAM));
+    }
 }

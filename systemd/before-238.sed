@@ -1,0 +1,5 @@
+# Makes the variant of a unit for systemd 219 to 237: without the words that these do not know, and with the older word before
+# each one whose value 219 would not take (it keeps what it understood last).
+/^(PrivateMounts|ProtectKernelLogs|ProtectClock|ProtectHostname|RestrictSUIDSGID)=/d
+s/^ProtectSystem=strict$/ProtectSystem=full\n&/
+s/^MemoryMax=(.*)$/MemoryLimit=\1\n&/
