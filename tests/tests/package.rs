@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use hostward_checks::guard::Confirm;
 use hostward_tests::host::Host;
-use hostward_tests::place::{Place, is_waiting};
+use hostward_tests::place::{Place, is_waiting, text};
 use hostward_tests::results;
 use hostward_tests::suite::{Suite, chosen};
 use hostward_tests::tier::Tier;
@@ -76,8 +76,16 @@ fn pages() -> TempDir {
     pages
 }
 
-/// The same binary gives the same bytes; the sums are those of the files.
+/// The same binary gives the same bytes; the sums are those of the files. `HOSTWARD_PACKAGES` names a directory of packages that are
+/// to be tested instead.
 fn packages() -> Packages {
+    if let Some(built) = std::env::var_os("HOSTWARD_PACKAGES") {
+        let directory = tempfile::tempdir().unwrap();
+        done(Command::new("cp").arg("-R").arg(Path::new(&built).join(".")).arg(directory.path()));
+        let packages = Packages { directory };
+        next(&packages);
+        return packages;
+    }
     let pages = pages();
     let (first, second) = (build(pages.path()), build(pages.path()));
     let sums = |packages: &Packages| std::fs::read_to_string(packages.path("SHA256SUMS")).unwrap();
@@ -129,18 +137,18 @@ fn said(report: &str) -> BTreeSet<String> {
     checks.collect()
 }
 
-/// A command in the host that must succeed.
+/// A script in the host that must succeed, and what it prints.
 fn run(host: &Host, script: &str) -> String {
     let output = host.command("sh").args(["-ec", script]).output().unwrap();
     assert!(output.status.success(), "{}: {script}: {}", host.name(), Place::said(&output));
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    text(&output.stdout)
 }
 
 /// What systemd has against the units, on its own words.
 fn verified(host: &Host) {
     let complaints = run(
         host,
-        "for unit in $(ls /usr/lib/systemd/system | grep '^hostward.*[er]$'); do
+        "cd /; for unit in /usr/lib/systemd/system/hostward*.service /usr/lib/systemd/system/hostward*.timer; do
            systemd-analyze verify --man=no $unit 2>&1 | grep -i hostward || :
          done",
     );
@@ -226,7 +234,12 @@ fn waiting(place: &Place) -> String {
          grep -q '^# ours' /etc/hostward/policy.toml; grep -q '^# a later version' /etc/hostward/hostward.toml",
     );
     assert!(is_waiting(&place.stage(&id)));
-    run(host, &format!("systemctl is-active -q hostward-revert-{id}.timer; test -s /var/lib/hostward/report.json"));
+    run(
+        host,
+        &format!(
+            "systemctl list-units --no-legend 'hostward-revert-{id}*.timer' | grep -q . ; test -s /var/lib/hostward/report.json"
+        ),
+    );
     run(host, &format!("/usr/bin/hostward rollback {id}; test ! -e /run/hostward-armed"));
     exposure.map_or_else(String::new, |exposure| format!("; applier {exposure}"))
 }
@@ -249,7 +262,7 @@ fn gone(host: &Host) {
     assert_eq!(
         run(
             host,
-            "systemctl list-units --all --no-legend 'hostward*'; systemctl list-unit-files --no-legend 'hostward*'"
+            "systemctl list-units --all --no-legend 'hostward*'; systemctl list-unit-files --no-legend 'hostward*' || :"
         )
         .trim(),
         ""
