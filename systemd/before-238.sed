@@ -3,3 +3,5 @@
 /^(PrivateMounts|ProtectKernelLogs|ProtectClock|ProtectHostname|RestrictSUIDSGID)=/d
 s/^ProtectSystem=strict$/ProtectSystem=full\n&/
 s/^MemoryMax=(.*)$/MemoryLimit=\1\n&/
+# Nor does 219 know a command that runs outside the sandbox: there it fails, which is allowed.
+s/^(Exec[A-Za-z]+=-)\+/\1/

@@ -127,6 +127,9 @@ struct Resident {
     teller: Teller,
     credit: Credit,
     look: Option<(Look, Cause)>,
+    /// The password audit, beside the looks: it takes its time.
+    audit: Option<Look>,
+    audit_due: bool,
     /// What is to be looked at, why, and when at the earliest.
     due: Option<(Extent, Cause, Instant)>,
     full_at: Instant,
@@ -167,6 +170,10 @@ pub fn run(setup: Setup) -> anyhow::Result<()> {
             waited.push(PollFd::new(look.as_fd(), PollFlags::POLLIN));
             waited.len() - 1
         });
+        let audit = resident.audit.as_ref().map(|look| {
+            waited.push(PollFd::new(look.as_fd(), PollFlags::POLLIN));
+            waited.len() - 1
+        });
         match poll(&mut waited, resident.sleep()) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno).context("failed to wait for news"),
@@ -197,6 +204,9 @@ pub fn run(setup: Setup) -> anyhow::Result<()> {
         if look.is_some_and(is_woken) {
             resident.hear();
         }
+        if audit.is_some_and(is_woken) {
+            resident.hear_of_passwords();
+        }
         resident.work();
         if asked {
             door.answer(|| resident.status());
@@ -217,7 +227,10 @@ impl Resident {
             teller: Teller::new(setup.events.clone())?,
             credit: Credit::new(setup.cpu_percent, now),
             look: None,
-            due: Some((Extent::Full, Cause::Start, now)),
+            audit: None,
+            audit_due: false,
+            // Ready soon; the rest after that.
+            due: Some((Extent::Usual, Cause::Start, now)),
             full_at: now + setup.full,
             poll_at: now + setup.poll,
             tell_at: None,
@@ -267,7 +280,8 @@ impl Resident {
             (None, Some((_, _, at))) => Some(at.max(self.credit.ready())),
             (None, None) => None,
         };
-        let times = [look, Some(self.full_at), Some(self.poll_at), self.tell_at, self.alive.map(|(_, at)| at)];
+        let audit = self.audit.as_ref().map(Look::deadline);
+        let times = [look, audit, Some(self.full_at), Some(self.poll_at), self.tell_at, self.alive.map(|(_, at)| at)];
         let next = times.into_iter().flatten().min();
         let left = next.map(|at| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
         left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX))
@@ -305,6 +319,19 @@ impl Resident {
             look.kill();
             self.trouble("look", Some("a look took too long and was ended".to_owned()));
             self.want(extent, Cause::Time, RETRY);
+        }
+        if self.audit.as_ref().is_some_and(|look| now >= look.deadline())
+            && let Some(look) = self.audit.take()
+        {
+            look.kill();
+            self.trouble("passwords", Some("the password audit took too long and was ended".to_owned()));
+        }
+        if self.audit_due && self.audit.is_none() {
+            self.audit_due = false;
+            match Look::start(&self.setup.program, &self.setup.arguments, Extent::Passwords) {
+                Ok(look) => self.audit = Some(look),
+                Err(error) => self.trouble("passwords", Some(format!("{error:#}"))),
+            }
         }
         if self.look.is_none()
             && let Some((extent, cause, at)) = self.due
@@ -356,6 +383,31 @@ impl Resident {
         }
     }
 
+    /// Hears what the password audit tells. It watches nothing, and costs what its own budget says.
+    fn hear_of_passwords(&mut self) {
+        let Some(look) = &mut self.audit else { return };
+        let done = match look.read() {
+            Ok(false) => return,
+            Ok(true) => self.audit.take().map(Look::finish),
+            Err(error) => {
+                if let Some(look) = self.audit.take() {
+                    look.kill();
+                }
+                Some(Err(error))
+            }
+        };
+        match done {
+            Some(Ok(answer)) => {
+                self.trouble("passwords", None);
+                if self.known.take(&answer.ran, answer.found, &jiff::Timestamp::now().to_string()) {
+                    self.tell();
+                }
+            }
+            Some(Err(error)) => self.trouble("passwords", Some(format!("{error:#}"))),
+            None => {}
+        }
+    }
+
     fn take(&mut self, answer: Answer, extent: Extent, cause: Cause) {
         let now = Instant::now();
         self.credit.spend(answer.cpu, now);
@@ -375,7 +427,9 @@ impl Resident {
         let open = self.known.open().count();
         if self.last.is_none() {
             notify("READY=1");
+            self.want(Extent::Full, Cause::Start, COALESCE);
         }
+        self.audit_due |= extent == Extent::Full;
         notify(&format!("STATUS={}: {open} findings open, {} directories watched", end.verdict, watches.0));
         self.last = Some(Last {
             at,
@@ -422,6 +476,9 @@ impl Resident {
     fn end(&mut self) {
         notify("STOPPING=1");
         if let Some((look, _)) = self.look.take() {
+            look.kill();
+        }
+        if let Some(look) = self.audit.take() {
             look.kill();
         }
         // What was told need not be told again; where it cannot be written, it is.

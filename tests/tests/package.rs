@@ -208,6 +208,18 @@ fn works(host: &Host) -> String {
     format!("{} checks the same inside its unit", inside.len())
 }
 
+/// The resident runs from the first moment, inside its sandbox, and says what a scan outside says. It is stopped then: it reports
+/// too.
+fn resides(host: &Host) {
+    let script = "systemctl is-active -q hostward.service
+        for i in $(seq 300); do hostward status --json | grep -q '\"extent\": \"full\"' && break; sleep 0.1; done
+        hostward status --json";
+    let status: Value = serde_json::from_str(&run(host, script)).unwrap();
+    assert_eq!(status["troubles"], Value::Array(Vec::new()), "{}: {status}", host.name());
+    assert_eq!(status["last"]["extent"], "full", "{status}");
+    run(host, "systemctl stop hostward.service");
+}
+
 /// A fix that waits keeps the package from going, and outlives an upgrade; the boot's unit is the package's own.
 fn waiting(place: &Place) -> String {
     let host = &place.host;
@@ -291,6 +303,7 @@ fn deb(packages: &Packages, name: &'static str) {
     let host = &place.host;
     run(host, "dpkg -i /packages/*64.deb");
     verified(host);
+    resides(host);
     let mut figures = works(host);
     for (unit, limit) in [("hostward.service", 3.0), ("hostward-scan.service", 3.0), ("hostward-firewall.service", 3.0)]
     {

@@ -93,6 +93,14 @@ impl Looking {
         sources
     }
 
+    /// The checks that would run.
+    ///
+    /// # Errors
+    /// Exit code 64: a check that is named does not exist.
+    pub fn checks(&self, all: &Configuration) -> anyhow::Result<Vec<&'static str>> {
+        Ok(select(self, &all.policy)?.into_iter().map(|check| check.id).collect())
+    }
+
     /// How many connections the running sshd is asked about.
     fn questions(&self, settings: &Settings) -> usize {
         let asked = self.cross_check.or(settings.cross_check.map(|configured| match configured {

@@ -43,10 +43,9 @@ mod tests {
     #[test]
     fn the_unit_holds_the_table_of_this_state_with_the_program_that_is_there() {
         let text = text("/opt/hostward");
-        for line in [
-            format!("ConditionPathExists={}", super::super::STATE),
-            "ExecStart=/opt/hostward firewall hold".to_owned(),
-        ] {
+        for line in
+            [format!("ConditionPathExists={}", super::super::STATE), "ExecStart=/opt/hostward firewall hold".to_owned()]
+        {
             assert!(text.lines().any(|have| have == line), "{line}");
         }
         assert!(!text.contains(PROGRAM));
