@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use hostward_checks::guard::Confirm;
 use hostward_tests::host::Host;
-use hostward_tests::place::{Place, is_waiting, text};
+use hostward_tests::place::{Place, is_waiting, started, text};
 use hostward_tests::results;
 use hostward_tests::suite::{Suite, chosen};
 use hostward_tests::tier::Tier;
@@ -91,7 +91,7 @@ fn packages() -> Packages {
     let sums = |packages: &Packages| std::fs::read_to_string(packages.path("SHA256SUMS")).unwrap();
     assert_eq!(sums(&first), sums(&second), "two builds differ");
     done(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(first.directory.path()));
-    let sizes: Vec<String> = [".deb", ".rpm", ".tar.gz"]
+    let sizes: Vec<String> = [".deb", ".rpm", ".tar.gz", ".zip"]
         .iter()
         .map(|end| format!("{end} {} KiB", first.path(end).metadata().unwrap().len() / 1024))
         .collect();
@@ -379,6 +379,88 @@ fn rpm(packages: &Packages) {
     results::tested(TEST, "rpm", "installed, upgraded and removed by rpm in a root file system of another kind");
 }
 
+/// A script of `packaging/`, run as Cloud Assistant runs one: no terminal, no input, next to no environment, in /root.
+fn assistant(host: &Host, script: &str, environment: &[&str]) -> Output {
+    let mut command = host.command("env");
+    command.args(["-i", "-C", "/root"]).args(environment).args(["sh", "-c", script]);
+    command.output().unwrap()
+}
+
+/// The plugin as its manager unpacks and runs it; the commands of `packaging/cloud-assistant`; the steps of an image build.
+fn cloud(packages: &Packages) {
+    let suite = Suite::find("bookworm").unwrap();
+    let scripts = project().join("packaging").canonicalize().unwrap();
+    let plan = Host::of(&suite).bind(packages.directory.path(), "/packages").bind(&scripts, "/scripts");
+    let place = Place::booted(plan.boot().unwrap());
+    let host = &place.host;
+    let dir = "/usr/local/share/aliyun-assist/plugin/hostward/0.1.0";
+    let unpacked = place.root().join(dir.trim_start_matches('/'));
+    std::fs::create_dir_all(&unpacked).unwrap();
+    done(Command::new("unzip").arg("-q").arg(packages.path(".zip")).arg("-d").arg(&unpacked));
+    let config: Value = serde_json::from_slice(&std::fs::read(unpacked.join("config.json")).unwrap()).unwrap();
+    assert_eq!((config["runPath"].as_str(), config["pluginType"].as_str()), (Some("hostward"), Some("Once")));
+    let plugin = format!("PLUGIN_DIR={dir}");
+    let ran =
+        assistant(host, &format!("chmod 744 {dir}/hostward; {dir}/hostward scan --password-budget 0"), &[&plugin]);
+    let said = text(&ran.stdout);
+    assert!(matches!(ran.status.code(), Some(0..=2)) && ran.stderr.is_empty(), "{}", Place::said(&ran));
+    assert!(said.len() < 12_000 && said.lines().rev().nth(1).unwrap().starts_with("FAIL: "), "{said}");
+
+    run(host, "dpkg -i /packages/*64.deb");
+    let two: Vec<_> = (0..2)
+        .map(|_| {
+            started(host.command("env").args(["-i", "-C", "/root", "sh", "-c", "/scripts/cloud-assistant/scan.sh"]))
+        })
+        .collect();
+    for one in two {
+        let ran = one.wait_with_output().unwrap();
+        assert!(matches!(ran.status.code(), Some(0..=2)) && ran.stdout.len() <= 8192, "{}", Place::said(&ran));
+        let summary: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert!(summary["summary"]["verdict"].is_string(), "{summary}");
+    }
+
+    let (before, pid) = (place.await_banner(|_| true), run(host, "systemctl show -p MainPID ssh.service"));
+    let hardened = assistant(host, "/scripts/image-builder/harden.sh", &[]);
+    assert!(hardened.status.success() && hardened.stdout.len() < 12_000, "{}", Place::said(&hardened));
+    // Whoever builds still comes in, as before.
+    assert_eq!((place.await_banner(|_| true), run(host, "systemctl show -p MainPID ssh.service")), (before, pid));
+    assert!(
+        place
+            .client
+            .run("root", hostward_tests::host::PUBLIC_CLIENT, &place.key, &[], "true")
+            .unwrap()
+            .status
+            .success()
+    );
+    // Nothing would make new host keys here: they stay, and the image is none to make.
+    let sealed = assistant(host, "/scripts/image-builder/seal.sh", &[]);
+    let said = Place::said(&sealed);
+    assert!(sealed.status.code() == Some(1) && said.contains("the host keys stay"), "{said}");
+    run(host, "ls /etc/ssh/ssh_host_*_key; touch /usr/bin/cloud-init; chmod 755 /usr/bin/cloud-init");
+    let sealed = assistant(host, "/scripts/image-builder/seal.sh", &[]);
+    assert!(sealed.status.success(), "{}", Place::said(&sealed));
+    run(host, "! ls /etc/ssh/ssh_host_*_key 2>/dev/null; ssh-keygen -A; rm /usr/bin/cloud-init; systemctl restart ssh");
+    // As the sshd of a new instance has read its files.
+    let tested = assistant(host, "/scripts/image-builder/test.sh", &[]);
+    assert!(tested.status.success(), "{}", Place::said(&tested));
+    results::tested(TEST, "cloud", "plugin, commands and image build run as Cloud Assistant runs them");
+}
+
+/// What is pasted into other people's consoles is what was tested, and fits there.
+#[test]
+fn components_of_an_image_build_hold_the_scripts_that_are_tested() {
+    let read = |name: &str| std::fs::read_to_string(project().join("packaging/image-builder").join(name)).unwrap();
+    let indented = |name: &str| read(name).lines().map(|line| format!("        {line}\n")).collect::<String>();
+    for (component, scripts) in [("build.yml", &["harden.sh", "seal.sh"][..]), ("test.yml", &["test.sh"])] {
+        let text = read(component);
+        assert!(text.len() < 16 * 1024, "{component}: {} bytes", text.len());
+        for script in scripts {
+            let trim = |text: &str| text.lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>();
+            assert!(trim(&text).contains(&trim(&indented(script))), "{component} lacks {script}");
+        }
+    }
+}
+
 #[test]
 fn packages_do_their_work_and_leave_what_they_should() {
     let packages = packages();
@@ -389,4 +471,6 @@ fn packages_do_their_work_and_leave_what_they_should() {
     }
     tarball(&packages);
     rpm(&packages);
+
+    cloud(&packages);
 }
