@@ -399,7 +399,12 @@ impl Resident {
         match done {
             Some(Ok(answer)) => {
                 self.trouble("passwords", None);
-                if self.known.take(&answer.ran, answer.found, &jiff::Timestamp::now().to_string()) {
+                if self.known.take(
+                    &answer.ran,
+                    answer.found,
+                    |check| Extent::Passwords.asks(check),
+                    &jiff::Timestamp::now().to_string(),
+                ) {
                     self.tell();
                 }
             }
@@ -419,7 +424,7 @@ impl Resident {
         let (watches, wrong) = (self.watches.count(), self.watches.trouble.clone());
         self.trouble("watches", wrong);
         let at = jiff::Timestamp::now().to_string();
-        let news = self.known.take(&answer.ran, answer.found, &at);
+        let news = self.known.take(&answer.ran, answer.found, |check| extent.asks(check), &at);
         if news || self.last.is_none() {
             self.tell();
         }

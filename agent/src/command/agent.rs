@@ -10,7 +10,7 @@ use super::scan;
 use crate::config;
 use crate::exit_code::{Ends, ExitCode};
 use crate::resident::line::End;
-use crate::resident::look::{Extent, answer};
+use crate::resident::look::{ACCESS, Extent, GUESSES, answer};
 use crate::resident::{Setup, places, status, trace};
 
 /// Stay, watch what the last scan rested on, and report what becomes different
@@ -37,11 +37,6 @@ enum Step {
     /// After it ended
     End,
 }
-
-/// Guesses take their time: they are a look of their own.
-const GUESSES: &str = "accounts.weak-password";
-/// What counts as an access to the metadata service in normal mode.
-const ACCESS: &str = "metadata.hardened";
 
 fn extent(word: &str) -> Result<Extent, String> {
     Extent::from_word(word).ok_or_else(|| "usual, full or passwords".to_owned())

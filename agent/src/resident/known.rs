@@ -45,7 +45,7 @@ impl Kind {
 /// One transition of one finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// The finding's fingerprint, the file's own word, and the number of the transition: never given twice.
+    /// The finding's fingerprint, the file's own word, and a number that is never given twice.
     pub id: String,
     /// What happened.
     pub kind: Kind,
@@ -55,20 +55,16 @@ pub struct Event {
     pub finding: Found,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Entry {
-    open: bool,
-    transitions: u64,
-    finding: Found,
-}
-
 /// What is known of a host's findings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Known {
     schema: String,
     /// Tells the ids of this file from those of one that was lost.
     word: String,
-    findings: BTreeMap<String, Entry>,
+    /// Transitions so far.
+    transitions: u64,
+    /// What is open, by its fingerprint.
+    open: BTreeMap<String, Found>,
     /// Told to nobody yet, as far as this file knows.
     untold: Vec<Event>,
     /// Events that were dropped because nobody could be told.
@@ -85,7 +81,8 @@ impl Known {
         Ok(Self {
             schema: SCHEMA.to_owned(),
             word: bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-            findings: BTreeMap::new(),
+            transitions: 0,
+            open: BTreeMap::new(),
             untold: Vec::new(),
             dropped: 0,
         })
@@ -121,44 +118,36 @@ impl Known {
         crate::files::replace(path, &serde_json::to_vec(self)?)
     }
 
-    /// Takes in what a look found. Whether anything is to be told now.
-    pub fn take(&mut self, ran: &[Ran], found: Vec<Found>, at: &str) -> bool {
-        let before = self.untold.len();
-        let mut gone: Vec<String> = Vec::new();
-        for (fingerprint, entry) in &self.findings {
-            let looked = ran.iter().any(|ran| ran.id == entry.finding.check && !ran.undecided);
-            if entry.open && looked && !found.iter().any(|found| found.fingerprint == *fingerprint) {
-                gone.push(fingerprint.clone());
-            }
-        }
+    /// Takes in what a look found. `asks` says whether a check is one that this look had to ask: what the others found is as it was.
+    /// Whether anything is to be told now.
+    pub fn take(&mut self, ran: &[Ran], found: Vec<Found>, asks: impl Fn(&str) -> bool, at: &str) -> bool {
+        let before = (self.transitions, self.dropped);
+        let stays = |known: &Found| {
+            let undecided = ran.iter().any(|ran| ran.id == known.check && ran.undecided);
+            undecided || !asks(&known.check) || found.iter().any(|found| found.fingerprint == known.fingerprint)
+        };
+        let gone: Vec<Found> = self.open.values().filter(|known| !stays(known)).cloned().collect();
         for found in found {
-            let known = self.findings.get(&found.fingerprint);
-            let kind = match known {
-                Some(entry) if entry.open && entry.finding == found => continue,
-                Some(entry) if entry.open => Kind::Changed,
-                _ => Kind::New,
-            };
-            self.transition(kind, found, at);
-        }
-        for fingerprint in gone {
-            if let Some(entry) = self.findings.get(&fingerprint) {
-                let finding = entry.finding.clone();
-                self.transition(Kind::Resolved, finding, at);
+            match self.open.get(&found.fingerprint) {
+                Some(known) if *known == found => {}
+                Some(_) => self.transition(Kind::Changed, found, at),
+                None => self.transition(Kind::New, found, at),
             }
         }
-        self.untold.len() > before
+        for finding in gone {
+            self.transition(Kind::Resolved, finding, at);
+        }
+        before != (self.transitions, self.dropped)
     }
 
     fn transition(&mut self, kind: Kind, finding: Found, at: &str) {
-        let open = kind != Kind::Resolved;
-        let entry = self.findings.entry(finding.fingerprint.clone()).or_insert_with(|| Entry {
-            open,
-            transitions: 0,
-            finding: finding.clone(),
-        });
-        entry.transitions += 1;
-        (entry.open, entry.finding) = (open, finding.clone());
-        let id = format!("{}-{}-{}", finding.fingerprint, self.word, entry.transitions);
+        self.transitions += 1;
+        if kind == Kind::Resolved {
+            self.open.remove(&finding.fingerprint);
+        } else {
+            self.open.insert(finding.fingerprint.clone(), finding.clone());
+        }
+        let id = format!("{}-{}-{}", finding.fingerprint, self.word, self.transitions);
         self.untold.push(Event { id, kind, at: at.to_owned(), finding });
         if self.untold.len() > MOST {
             self.untold.remove(0);
@@ -183,7 +172,7 @@ impl Known {
 
     /// What is open.
     pub fn open(&self) -> impl Iterator<Item = &Found> {
-        self.findings.values().filter(|entry| entry.open).map(|entry| &entry.finding)
+        self.open.values()
     }
 }
 
@@ -211,22 +200,28 @@ mod tests {
         out
     }
 
+    fn all(_: &str) -> bool {
+        true
+    }
+
     #[test]
     fn each_transition_has_an_id_of_its_own() {
         let mut known = Known::new().unwrap();
-        assert!(known.take(&ran(false), vec![found("a", "high")], "t"));
-        assert!(!known.take(&ran(false), vec![found("a", "high")], "t"));
-        assert!(known.take(&ran(false), vec![found("a", "low")], "t"));
-        assert!(!known.take(&ran(true), Vec::new(), "t"), "what cannot be decided is not gone");
-        assert!(!known.take(&[], Vec::new(), "t"), "nobody looked");
-        assert!(known.take(&ran(false), Vec::new(), "t"));
-        assert!(known.take(&ran(false), vec![found("a", "low")], "t"));
+        assert!(known.take(&ran(false), vec![found("a", "high")], all, "t"));
+        assert!(!known.take(&ran(false), vec![found("a", "high")], all, "t"));
+        assert!(known.take(&ran(false), vec![found("a", "low")], all, "t"));
+        assert!(!known.take(&ran(true), Vec::new(), all, "t"), "what cannot be decided is not gone");
+        assert!(!known.take(&[], Vec::new(), |check| check != "sshd.root-login", "t"), "nobody asked");
+        assert!(known.take(&ran(false), Vec::new(), all, "t"));
+        assert!(known.take(&ran(false), vec![found("a", "low")], all, "t"));
         let events = told(&mut known);
         let kinds: Vec<Kind> = events.iter().map(|(kind, _)| *kind).collect();
         assert_eq!(kinds, [Kind::New, Kind::Changed, Kind::Resolved, Kind::New]);
         let ids: std::collections::BTreeSet<_> = events.iter().map(|(_, id)| id).collect();
         assert_eq!(ids.len(), 4);
         assert_eq!(known.open().count(), 1);
+        assert!(known.take(&[], Vec::new(), all, "t"), "the policy wants the check no more");
+        assert_eq!(known.open().count(), 0);
     }
 
     #[test]
@@ -234,7 +229,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("known.json");
         let mut known = Known::read(&path).unwrap().0;
-        known.take(&ran(false), vec![found("a", "high")], "t");
+        known.take(&ran(false), vec![found("a", "high")], all, "t");
         known.write(&path).unwrap();
         let first = told(&mut known);
         let (mut again, trouble) = Known::read(&path).unwrap();
@@ -245,7 +240,7 @@ mod tests {
     fn a_broken_file_is_set_aside() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("known.json");
-        for broken in ["{", "", r#"{"schema":"hostward.known/9","word":"x","findings":{},"untold":[]}"#] {
+        for broken in ["{", "", r#"{"schema":"hostward.known/9","word":"x","transitions":0,"open":{},"untold":[]}"#] {
             std::fs::write(&path, broken).unwrap();
             let (known, trouble) = Known::read(&path).unwrap();
             assert_eq!(known.open().count(), 0);
@@ -258,7 +253,7 @@ mod tests {
     fn the_oldest_go_where_nobody_can_be_told() {
         let mut known = Known::new().unwrap();
         for number in 0..MOST + 5 {
-            known.take(&[], vec![found(&number.to_string(), "low")], "t");
+            known.take(&[], vec![found(&number.to_string(), "low")], |_| false, "t");
         }
         assert_eq!((known.untold().len(), known.dropped()), (MOST, 5));
     }

@@ -26,6 +26,8 @@ pub enum Line {
 pub struct Place {
     /// The directory.
     pub path: Bytes,
+    /// Its device and inode: another one at the same path is another directory.
+    pub id: (u64, u64),
     /// Whether every name in it counts: it was listed.
     pub listed: bool,
     /// The names in it that count.
@@ -102,7 +104,7 @@ mod tests {
     #[test]
     fn every_name_comes_through() {
         let bytes = Bytes((0..=255).collect());
-        let line = Line::Place(Place { path: bytes.clone(), listed: true, names: Vec::new() });
+        let line = Line::Place(Place { path: bytes.clone(), id: (1, 2), listed: true, names: Vec::new() });
         let text = serde_json::to_string(&line).unwrap();
         assert!(!text.contains('\n'), "{text}");
         assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line);

@@ -25,6 +25,11 @@ const LINE: usize = 4 << 20;
 const SECRET: [&str; 4] =
     ["accounts.weak-password", "accounts.empty-password", "accounts.shared-password", "sshd.empty-password"];
 
+/// Guesses take their time: they are a look of their own.
+pub const GUESSES: &str = "accounts.weak-password";
+/// What counts as an access to the metadata service in normal mode.
+pub const ACCESS: &str = "metadata.hardened";
+
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Extent {
@@ -37,6 +42,15 @@ pub enum Extent {
 }
 
 impl Extent {
+    /// Whether a look of this extent asks a check, where the policy wants it.
+    pub fn asks(self, check: &str) -> bool {
+        match self {
+            Self::Usual => ![GUESSES, ACCESS].contains(&check),
+            Self::Full => check != GUESSES,
+            Self::Passwords => check == GUESSES,
+        }
+    }
+
     /// The word for it on the command line.
     pub fn word(self) -> &'static str {
         match self {

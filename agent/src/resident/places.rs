@@ -15,30 +15,38 @@ const SILENT: [&str; 3] = ["/proc", "/sys", "/dev"];
 /// The directories to watch, in the order of their paths.
 pub fn places(snapshot: &Snapshot) -> Vec<Place> {
     let mut places: BTreeMap<PathBuf, Place> = BTreeMap::new();
-    let at =
-        |path: &Path| Place { path: Bytes(path.as_os_str().as_bytes().to_vec()), listed: false, names: Vec::new() };
+    let at = |path: &Path, id| Place {
+        path: Bytes(path.as_os_str().as_bytes().to_vec()),
+        id,
+        listed: false,
+        names: Vec::new(),
+    };
     for (path, answer) in snapshot.answers() {
         if SILENT.iter().any(|silent| path.starts_with(silent)) {
             continue;
         }
         if let (Some(parent), Some(name)) = (path.parent(), path.file_name()) {
             // Below what is absent or no directory nothing can come into being unseen.
-            if is_directory(snapshot, parent) {
-                let place = places.entry(parent.to_path_buf()).or_insert_with(|| at(parent));
+            if let Some(id) = directory(snapshot, parent) {
+                let place = places.entry(parent.to_path_buf()).or_insert_with(|| at(parent, id));
                 place.names.push(named(name, answer));
             }
         }
-        if let Answer::Node { body, .. } = answer
+        if let Answer::Node { meta, body } = answer
             && body.names.is_some()
         {
-            places.entry(path.to_path_buf()).or_insert_with(|| at(path)).listed = true;
+            places.entry(path.to_path_buf()).or_insert_with(|| at(path, meta.id)).listed = true;
         }
     }
     places.into_values().collect()
 }
 
-fn is_directory(snapshot: &Snapshot, path: &Path) -> bool {
-    matches!(snapshot.get(path), Some(Answer::Node { meta, .. }) if meta.kind == Kind::Dir)
+/// The device and inode of what was seen to be a directory.
+fn directory(snapshot: &Snapshot, path: &Path) -> Option<(u64, u64)> {
+    match snapshot.get(path) {
+        Some(Answer::Node { meta, .. }) if meta.kind == Kind::Dir => Some(meta.id),
+        _ => None,
+    }
 }
 
 fn named(name: &OsStr, answer: &Answer) -> Name {
@@ -53,8 +61,9 @@ fn named(name: &OsStr, answer: &Answer) -> Name {
     Name { name: Bytes(name.as_bytes().to_vec()), content, signature }
 }
 
-/// What could not be looked at is never as it was.
-const UNREADABLE: u64 = 1;
+/// The signature of what could not be looked at, or must not be: a file system that may hang is not touched to see whether it
+/// changed.
+pub const UNREADABLE: u64 = 1;
 
 /// A number that changes with whatever counts of a node: what it is, who owns it, its mode; with its content also when that
 /// last changed. None: nothing is there.

@@ -13,10 +13,10 @@ use anyhow::Context;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
-use nix::sys::stat::{Mode, fstatat};
+use nix::sys::stat::{Mode, fstat, fstatat};
 
 use super::line::Place;
-use super::places::signature;
+use super::places::{UNREADABLE, signature};
 use crate::root::meta;
 
 /// What happens to names in a directory, and to the directory itself.
@@ -39,6 +39,8 @@ const COMINGS: AddWatchFlags = AddWatchFlags::IN_CREATE.union(AddWatchFlags::IN_
 /// A directory that counts.
 #[derive(Debug, PartialEq, Eq)]
 struct Watched {
+    /// Device and inode, as seen and, once it is watched, as watched.
+    id: (u64, u64),
     listed: bool,
     /// Whether the content counts, and what was seen.
     names: HashMap<OsString, (bool, u64)>,
@@ -48,7 +50,7 @@ impl Watched {
     fn of(place: Place) -> (PathBuf, Self) {
         let names =
             place.names.into_iter().map(|name| (OsString::from_vec(name.name.0), (name.content, name.signature)));
-        let watched = Self { listed: place.listed, names: names.collect() };
+        let watched = Self { id: place.id, listed: place.listed, names: names.collect() };
         (PathBuf::from(OsString::from_vec(place.path.0)), watched)
     }
 
@@ -68,7 +70,7 @@ impl Watched {
 
     /// Whether the names in the directory are as they were seen.
     fn stands(&self, dir: BorrowedFd<'_>) -> bool {
-        self.names.iter().all(|(name, (content, seen))| {
+        self.names.iter().filter(|(_, (_, seen))| *seen != UNREADABLE).all(|(name, (content, seen))| {
             let flags = AtFlags::AT_SYMLINK_NOFOLLOW | AtFlags::AT_NO_AUTOMOUNT;
             let now = match fstatat(dir, name.as_os_str(), flags) {
                 Ok(stat) => signature(Some(&meta(&stat)), *content),
@@ -115,8 +117,13 @@ impl Watches {
     /// Watches what the last look rested on, and nothing else. Whether something has changed since it was seen.
     pub fn replace(&mut self, places: Vec<Place>) -> bool {
         let mut wanted: HashMap<PathBuf, Watched> = places.into_iter().map(Watched::of).collect();
+        // A directory that was moved away is watched still, and no more what stands at its path.
+        let same = |path: &PathBuf| {
+            let (before, now) = (self.places.get(path), wanted.get(path));
+            before.zip(now).is_some_and(|(before, now)| before.id == now.id && before.mask() == now.mask())
+        };
         let gone: Vec<WatchDescriptor> =
-            self.paths.iter().filter(|(_, path)| !wanted.contains_key(*path)).map(|(watch, _)| *watch).collect();
+            self.paths.iter().filter(|(_, path)| !same(path)).map(|(watch, _)| *watch).collect();
         for watch in gone {
             self.paths.remove(&watch);
             // It may have gone with its directory.
@@ -126,8 +133,7 @@ impl Watches {
         let known: HashSet<PathBuf> = self.paths.values().cloned().collect();
         let mut changed = false;
         for (path, watched) in &mut wanted {
-            let before = self.places.get(path).filter(|before| known.contains(path) && before.mask() == watched.mask());
-            if before.is_none() {
+            if !known.contains(path) {
                 changed |= !self.add(path, watched);
             }
         }
@@ -136,8 +142,10 @@ impl Watches {
     }
 
     /// Watches a directory. Whether it is as it was seen.
-    fn add(&mut self, path: &Path, watched: &Watched) -> bool {
+    fn add(&mut self, path: &Path, watched: &mut Watched) -> bool {
         let Ok(dir) = self.open(path) else { return false };
+        let Ok(now) = fstat(&dir) else { return false };
+        let seen = std::mem::replace(&mut watched.id, (now.st_dev, now.st_ino));
         // By descriptor: whatever stands at the path by now, this directory is watched.
         let door = format!("/proc/self/fd/{}", dir.as_raw_fd());
         match self.inotify.add_watch(door.as_str(), watched.mask()) {
@@ -150,7 +158,7 @@ impl Watches {
                 self.trouble = Some(format!("the kernel grants no watch: {}{knob}", errno.desc()));
             }
         }
-        watched.stands(dir.as_fd())
+        seen == watched.id && watched.stands(dir.as_fd())
     }
 
     fn open(&self, path: &Path) -> Result<OwnedFd, Errno> {
@@ -240,7 +248,7 @@ mod tests {
         let look = || seen(&[(&file, Want::Content), (&absent, Want::Content), (&plain, Want::Meta)]);
         let mut watches = Watches::new().unwrap();
         assert!(!watches.replace(look()));
-        let changes: [(&str, &dyn Fn(), bool); 9] = [
+        let changes: [(&str, &dyn Fn(), bool); 11] = [
             ("written into", &|| std::fs::write(&file, "two").unwrap(), true),
             (
                 "renamed over",
@@ -271,6 +279,8 @@ mod tests {
                 },
                 true,
             ),
+            ("a file in that", &|| std::fs::write(&file, "four").unwrap(), true),
+            ("what was moved away", &|| std::fs::write(dir.path().join("old/plain"), "x").unwrap(), false),
         ];
         for (what, change, counts) in changes {
             change();
