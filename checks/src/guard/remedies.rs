@@ -2,6 +2,7 @@
 
 mod agents;
 mod files;
+mod host_keys;
 mod keys;
 mod metadata;
 mod passwords;
@@ -11,6 +12,7 @@ mod testing;
 
 use agents::AGENTS;
 use files::READERS;
+use host_keys::NEW_HOST_KEYS;
 use keys::KEY_REASON;
 use metadata::OPENAPI;
 use passwords::{BANG_LOCK, PASSWORD_USES, ROOT_PASSWORD};
@@ -29,10 +31,10 @@ pub(super) fn of(edit: &Edit) -> &'static [&'static Guard] {
         Edit::RemoveLine { .. } => const { &[&AGENTS, &KEY_REASON] },
         Edit::Chmod { .. } | Edit::Chown { .. } => const { &[&AGENTS, &READERS] },
         Edit::RequireMetadataTokens { .. } => const { &[&OPENAPI] },
+        Edit::RemoveFile { .. } => const { &[&AGENTS, &NEW_HOST_KEYS] },
         Edit::SshdReload { .. }
         | Edit::SetShell { .. }
         | Edit::WriteFile { .. }
-        | Edit::RemoveFile { .. }
         | Edit::StopUnit { .. }
         | Edit::LimitPort { .. }
         | Edit::LimitMetadata { .. } => const { &[&AGENTS] },
@@ -64,7 +66,7 @@ mod tests {
             (Edit::RemoveLine { file: file(), line: 1, key }, &["keys.reason"]),
             (Edit::Chmod { file: file(), mode: 0 }, &["keys.readers"]),
             (Edit::Chown { file: file(), uid: 0, gid: 0 }, &["keys.readers"]),
-            (Edit::RemoveFile { file: file() }, &[]),
+            (Edit::RemoveFile { file: file() }, &["sshd.new-host-keys"]),
         ] {
             let ids: Vec<&str> = guard::of(&edit).iter().map(|guard| guard.id).collect();
             let missing: Vec<_> = root.iter().chain(want).filter(|id| !ids.contains(*id)).collect();

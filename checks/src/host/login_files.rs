@@ -14,6 +14,10 @@ use crate::parse::key_blob::PublicKey;
 use crate::parse::revoked_keys::{BrokenList, RevokedKeys};
 use crate::snapshot::{Meta, Reader};
 
+/// Units that make host keys.
+const KEYGEN: [&str; 2] =
+    ["/usr/lib/systemd/system/sshd-keygen.service", "/usr/lib/systemd/system/sshd-keygen@.service"];
+
 /// What was read.
 #[derive(Clone, Debug)]
 pub struct LoginFiles {
@@ -27,6 +31,9 @@ pub struct LoginFiles {
     pub config_files: BTreeMap<PathBuf, Fact<Meta>>,
     /// sshd's host keys, by the path of the private half.
     pub host_keys: BTreeMap<PathBuf, HostKey>,
+    /// Whether a unit of the distribution makes the host keys that are missing when sshd is to start (Red Hat's, and Debian's
+    /// since 13).
+    pub keygen: bool,
     /// `/etc/krb5.keytab`: without it GSSAPI lets nobody in.
     pub keytab: Fact<Meta>,
     /// Lines of pam_access's file.
@@ -115,6 +122,7 @@ impl LoginFiles {
                     (path, key)
                 })
                 .collect(),
+            keygen: KEYGEN.iter().any(|unit| reader.meta(Path::new(unit)).is_ok()),
             keytab: reader.meta(Path::new("/etc/krb5.keytab")).map_or_else(|miss| miss.fact(), Fact::Known),
             access_conf: access(reader),
             time_conf: content(Path::new("/etc/security/time.conf")).map(|view| lines(view.bytes).next().is_some()),
