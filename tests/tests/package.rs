@@ -446,6 +446,17 @@ fn cloud(packages: &Packages) {
     results::tested(TEST, "cloud", "plugin, commands and image build run as Cloud Assistant runs them");
 }
 
+/// Every template and component is YAML.
+#[test]
+fn templates_are_yaml() {
+    for name in ["cloud-assistant/fleet.oos.yml", "image-builder/build.yml", "image-builder/test.yml"] {
+        let text = std::fs::read_to_string(project().join("packaging").join(name)).unwrap();
+        let events =
+            saphyr_parser::Parser::new_from_str(&text).map(|event| event.map_err(|error| panic!("{name}: {error}")));
+        assert!(events.count() > 10, "{name}");
+    }
+}
+
 /// What is pasted into other people's consoles is what was tested, and fits there.
 #[test]
 fn components_of_an_image_build_hold_the_scripts_that_are_tested() {
@@ -466,11 +477,12 @@ fn packages_do_their_work_and_leave_what_they_should() {
     let packages = packages();
     let suites =
         Tier::current().pick(&["bookworm"][..], &["bionic", "focal", "jammy", "bookworm", "noble", "trixie"][..]);
-    for suite in chosen(suites) {
-        deb(&packages, suite);
-    }
-    tarball(&packages);
-    rpm(&packages);
-
-    cloud(&packages);
+    std::thread::scope(|scope| {
+        scope.spawn(|| chosen(suites).into_iter().for_each(|suite| deb(&packages, suite)));
+        scope.spawn(|| {
+            tarball(&packages);
+            rpm(&packages);
+            cloud(&packages);
+        });
+    });
 }
