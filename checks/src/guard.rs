@@ -122,6 +122,8 @@ pub struct Consent {
     pub session_manager: bool,
     /// `--accept-stop`: units that may be stopped although others need them or talk to them.
     pub stop: Vec<String>,
+    /// `sshd.host-keys` was named: the host keys of a system that still serves may go.
+    pub host_keys: bool,
 }
 
 /// What only the agent can tell.
@@ -147,6 +149,9 @@ pub struct Circumstances {
     pub peers: BTreeMap<(Protocol, u16), Vec<IpAddr>>,
     /// Where this program stands, so that a unit can start it.
     pub program: Option<PathBuf>,
+    /// Whether the root is edited as an image and is the running system's own: its sshd reads the host keys for every new
+    /// connection.
+    pub serves: bool,
     /// Whether nft is missing.
     pub nft_missing: bool,
     /// User ids that were seen asking the metadata service; None: nobody has looked yet.

@@ -99,6 +99,7 @@ impl Args {
             pending: self.accept_pending,
             session_manager: self.accept_session_manager,
             stop: self.accept_stop.clone(),
+            host_keys: self.checks.iter().chain(&self.looking.only).any(|check| check == "sshd.host-keys"),
         }
     }
 }

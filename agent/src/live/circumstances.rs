@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hostward_checks::guard::{Circumstances, Confirm, Consent};
 use hostward_checks::observation::Mode;
 
-use super::manager::beside;
+use super::manager::{self, beside};
 use super::{pending, session, unbindable};
 use crate::observe::process::Processes;
 use crate::survey::Survey;
@@ -23,8 +23,17 @@ pub fn circumstances(survey: &Survey, consent: Consent, confirm: Confirm) -> Cir
         out.unbindable = unbindable(&survey.host, &survey.seen);
         out.beside = beside(&survey.host);
         out.pending = pending(&survey.host, &survey.seen, &survey.root);
+    } else {
+        out.serves = survey.root.is_live() && manager::is_booted() && is_first_process_root();
     }
     out
+}
+
+/// Whether our root is that of the whole system, and no chroot in it.
+fn is_first_process_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let id = |path: &str| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
+    id("/").is_some_and(|ours| id("/proc/1/root/") == Some(ours))
 }
 
 /// Whether the agent of Cloud Assistant runs, as root and from where its packages put it.
