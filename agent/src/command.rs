@@ -25,6 +25,8 @@ use std::io::Write;
 
 use hostward_checks::check::Lang;
 
+pub use crate::warning::warn;
+
 /// Writes to standard output. A reader who went away (`| head`) is no error.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
@@ -34,13 +36,6 @@ pub fn print(text: &str) -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Tells something on standard error that does not change the outcome.
-pub fn warn(text: &str) {
-    let line = format!("hostward: warning: {}\n", crate::sanitize::escape(text));
-    // Nothing is left to do where not even the warning can be written.
-    let _ = std::io::stderr().lock().write_all(line.as_bytes());
 }
 
 /// The language asked for, else the locale's (`LC_ALL`, `LC_MESSAGES`, `LANG`, in that order).

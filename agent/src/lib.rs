@@ -28,3 +28,4 @@ pub mod sanitize;
 pub mod survey;
 pub mod transaction;
 pub mod tree;
+mod warning;

@@ -16,6 +16,6 @@ pub(crate) fn notify(state: &str) {
     let sent = UnixDatagram::unbound()
         .and_then(|socket| address.and_then(|address| socket.send_to_addr(state.as_bytes(), &address)));
     if let Err(error) = sent {
-        crate::command::warn(&format!("failed to notify systemd: {error}"));
+        crate::warning::warn(&format!("failed to notify systemd: {error}"));
     }
 }

@@ -16,9 +16,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use crate::command::warn;
 use crate::notify::notify;
+use crate::warning::warn;
 
+mod credit;
 pub mod known;
 pub mod line;
 pub mod listeners;
@@ -29,6 +30,7 @@ pub mod tell;
 pub mod trace;
 pub mod watch;
 
+use credit::Credit;
 use known::Known;
 use listeners::Listeners;
 use look::{Answer, Extent, Look};
@@ -86,33 +88,6 @@ impl Cause {
             Self::Time => "time",
             Self::Asked => "asked",
         }
-    }
-}
-
-/// Processor time that looks may take: so much at once, and a share of the time in the long run.
-#[derive(Debug)]
-struct Credit {
-    left: f64,
-    at: Instant,
-    share: f64,
-}
-
-impl Credit {
-    const MOST: f64 = 3.0;
-
-    fn new(percent: u32, now: Instant) -> Self {
-        Self { left: Self::MOST, at: now, share: f64::from(percent.max(1)) / 100.0 }
-    }
-
-    fn spend(&mut self, cpu: Duration, now: Instant) {
-        self.left = (self.left + now.duration_since(self.at).as_secs_f64() * self.share).min(Self::MOST);
-        self.at = now;
-        self.left -= cpu.as_secs_f64();
-    }
-
-    /// When the next look may begin.
-    fn ready(&self) -> Instant {
-        if self.left > 0.0 { self.at } else { self.at + Duration::from_secs_f64(-self.left / self.share) }
     }
 }
 
@@ -362,60 +337,37 @@ impl Resident {
     fn hear(&mut self) {
         let Some((look, cause)) = &mut self.look else { return };
         let (extent, cause) = (look.extent, *cause);
-        let done = match look.read() {
-            Ok(false) => return,
-            Ok(true) => self.look.take().map(|(look, _)| look.finish()),
-            Err(error) => {
-                if let Some((look, _)) = self.look.take() {
-                    look.kill();
-                }
-                Some(Err(error))
-            }
-        };
+        let Some(heard) = look.hear() else { return };
+        let ended = self.look.take().map(|(look, _)| look.end(heard));
         self.looks += 1;
-        match done {
-            Some(Ok(answer)) => self.take(answer, extent, cause),
-            Some(Err(error)) => {
+        let Some((answer, cpu)) = ended else { return };
+        self.credit.spend(cpu, Instant::now());
+        match answer {
+            Ok(answer) => self.take(answer, extent, cause),
+            Err(error) => {
                 self.trouble("look", Some(format!("{error:#}")));
                 self.want(extent, cause, RETRY);
             }
-            None => {}
         }
     }
 
     /// Hears what the password audit tells. It watches nothing, and costs what its own budget says.
     fn hear_of_passwords(&mut self) {
-        let Some(look) = &mut self.audit else { return };
-        let done = match look.read() {
-            Ok(false) => return,
-            Ok(true) => self.audit.take().map(Look::finish),
-            Err(error) => {
-                if let Some(look) = self.audit.take() {
-                    look.kill();
-                }
-                Some(Err(error))
-            }
-        };
-        match done {
-            Some(Ok(answer)) => {
+        let Some(heard) = self.audit.as_mut().and_then(Look::hear) else { return };
+        let Some((answer, _)) = self.audit.take().map(|look| look.end(heard)) else { return };
+        match answer {
+            Ok(answer) => {
                 self.trouble("passwords", None);
-                if self.known.take(
-                    &answer.ran,
-                    answer.found,
-                    |check| Extent::Passwords.asks(check),
-                    &jiff::Timestamp::now().to_string(),
-                ) {
+                let at = jiff::Timestamp::now().to_string();
+                if self.known.take(&answer.ran, answer.found, |check| Extent::Passwords.asks(check), &at) {
                     self.tell();
                 }
             }
-            Some(Err(error)) => self.trouble("passwords", Some(format!("{error:#}"))),
-            None => {}
+            Err(error) => self.trouble("passwords", Some(format!("{error:#}"))),
         }
     }
 
     fn take(&mut self, answer: Answer, extent: Extent, cause: Cause) {
-        let now = Instant::now();
-        self.credit.spend(answer.cpu, now);
         self.trouble("look", None);
         self.trouble("configuration", answer.troubles.into_iter().next());
         if self.watches.replace(answer.places) {
@@ -498,24 +450,4 @@ fn jitter(time: Duration) -> Duration {
     let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     let share = f64::from(u16::from_ne_bytes(bytes)) / f64::from(u16::MAX);
     time.mul_f64(0.9 + 0.2 * share)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn looks_take_their_share_of_the_processor_and_no_more() {
-        let start = Instant::now();
-        let mut credit = Credit::new(10, start);
-        assert!(credit.ready() <= start);
-        let mut now = start;
-        let mut spent = Duration::ZERO;
-        while now < start + Duration::from_secs(600) {
-            spent += Duration::from_millis(200);
-            credit.spend(Duration::from_millis(200), now);
-            now = credit.ready().max(now + Duration::from_millis(200));
-        }
-        assert!((60.0..64.0).contains(&spent.as_secs_f64()), "{spent:?}");
-    }
 }

@@ -11,8 +11,8 @@ use hostward_checks::plan::table::{Limits, Table};
 
 use super::monitor::Monitor;
 use super::nft;
-use crate::command::warn;
 use crate::notify::notify;
+use crate::warning::warn;
 
 /// The table is put back this often in [`WINDOW`]; then whoever takes it away has the last word until the window is over.
 const FIGHTS: usize = 10;

@@ -133,8 +133,6 @@ pub struct Answer {
     pub troubles: Vec<String>,
     /// How it ended.
     pub end: Option<End>,
-    /// Processor time that it took.
-    pub cpu: Duration,
     /// How long it took.
     pub time: Duration,
 }
@@ -179,22 +177,21 @@ impl Look {
         self.began + if self.extent == Extent::Passwords { 31 * Duration::from_secs(86_400) } else { LONGEST }
     }
 
-    /// Reads what there is. Whether that was all.
-    ///
-    /// # Errors
-    /// What comes is no answer.
-    pub fn read(&mut self) -> anyhow::Result<bool> {
+    /// Reads what there is. None: more may come; else whether what came is an answer.
+    pub fn hear(&mut self) -> Option<anyhow::Result<()>> {
         let mut buffer = [0_u8; 16 << 10];
         loop {
             match self.out.read(&mut buffer) {
-                Ok(0) => return Ok(true),
+                Ok(0) => return Some(Ok(())),
                 Ok(count) => {
                     self.pending.extend_from_slice(buffer.get(..count).unwrap_or_default());
-                    self.lines()?;
+                    if let Err(error) = self.lines() {
+                        return Some(Err(error));
+                    }
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return None,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error).context("failed to read from a look"),
+                Err(error) => return Some(Err(error).context("failed to read from a look")),
             }
         }
     }
@@ -219,20 +216,23 @@ impl Look {
         Ok(())
     }
 
-    /// Waits for its end, which is near once all was read, and gives its answer.
-    ///
-    /// # Errors
-    /// It failed: what it told is not to be used. Its exit code stands in the message.
-    pub fn finish(mut self) -> anyhow::Result<Answer> {
+    /// Waits for its end, which is near once all was read, and gives its answer with the processor time that it took. What it told is
+    /// not used where it failed, or told what is no answer: then it is ended.
+    pub fn end(mut self, heard: anyhow::Result<()>) -> (anyhow::Result<Answer>, Duration) {
+        if heard.is_err() {
+            // It may have ended by itself.
+            let _ = self.child.kill();
+        }
         // A child's time is counted when it is waited for: what comes in between is this one's.
         let before = children();
-        let status = self.child.wait().context("failed to wait for a look")?;
-        self.answer.cpu = children().saturating_sub(before);
+        let status = self.child.wait().context("failed to wait for a look");
+        let cpu = children().saturating_sub(before);
         self.answer.time = self.began.elapsed();
-        match &self.answer.end {
+        let answer = heard.and(status).and_then(|status| match &self.answer.end {
             Some(_) if status.success() => Ok(self.answer),
             _ => bail!("a look failed ({status}): the journal of this unit says why"),
-        }
+        });
+        (answer, cpu)
     }
 
     /// Ends it.
