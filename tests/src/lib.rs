@@ -10,6 +10,7 @@ pub mod keys;
 pub mod listen;
 pub mod netns;
 pub mod place;
+pub mod resident;
 pub mod results;
 pub mod rng;
 pub mod scan;

@@ -1,0 +1,202 @@
+//! The resident on a booted host: started as its unit does, what it tells, and what it calls open.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::host::Host;
+use crate::suite::Suite;
+
+/// Starts the resident as its unit does, from the binary under test.
+pub const START: &str = "
+    systemctl reset-failed hostward 2>/dev/null || true
+    systemd-run -q --unit=hostward --service-type=notify -p RuntimeDirectory=hostward -p RuntimeDirectoryMode=0700 \
+        -p WatchdogSec=180 -p NotifyAccess=main -p 'ExecStartPre=/usr/local/bin/hostward agent --trace=begin' \
+        -p 'ExecStopPost=/usr/local/bin/hostward agent --trace=end' /usr/local/bin/hostward agent";
+
+/// Two accounts, for what is done to them: `ops` has a key, `new` has no directory for one.
+pub const ACCOUNTS: &str = "
+    useradd -m -s /bin/bash ops; useradd -m -s /bin/bash new
+    install -d -m 700 -o ops -g ops /home/ops/.ssh
+    ssh-keygen -q -t ed25519 -N '' -f /root/k </dev/null; cat /root/k.pub >/home/ops/.ssh/authorized_keys; cp /root/k.pub /home/new/
+    chown ops:ops /home/ops/.ssh/authorized_keys; chmod 600 /home/ops/.ssh/authorized_keys
+    mkdir -p /etc/ssh/sshd_config.d
+    echo 'LoginGraceTime 30' >/etc/ssh/sshd_config.d/50-t.conf; systemctl reload-or-restart ssh.service";
+
+/// Whose accounts are concerned is told to nobody: a scan names each, the resident says how many.
+const SECRET: [&str; 3] = ["accounts.empty-password", "accounts.shared-password", "sshd.empty-password"];
+
+/// How long something may take to be told before it counts as never told.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// A resident and its host.
+#[derive(Debug)]
+pub struct Resident {
+    /// The host.
+    pub host: Host,
+}
+
+impl Resident {
+    /// A host of the suite with the binary under test, [`ACCOUNTS`] and a resident that is ready.
+    ///
+    /// # Errors
+    /// It does not boot, or the resident does not start.
+    pub fn of(suite: &Suite) -> Result<Self> {
+        let host = Host::of(suite).bind(&crate::binary()?, "/usr/local/bin/hostward").boot()?;
+        host.shell(ACCOUNTS)?;
+        Self::start(host)
+    }
+
+    /// Starts the resident on a host that has the binary under test.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start(host: Host) -> Result<Self> {
+        let resident = Self { host };
+        resident.host.shell(START).with_context(|| resident.journal())?;
+        Ok(resident)
+    }
+
+    /// Every event so far, as its file has it.
+    ///
+    /// # Errors
+    /// There is no file, or a line of it is no JSON.
+    pub fn events(&self) -> Result<Vec<Value>> {
+        let text = self.host.shell("cat /var/log/hostward/events.jsonl")?;
+        text.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
+    }
+
+    /// Does something, and waits until an event of that kind and check is in the journal: how long after it, milliseconds.
+    ///
+    /// # Errors
+    /// It cannot be done, or is not told within a minute.
+    pub fn tells(&self, command: &str, kind: &str, check: &str) -> Result<f64> {
+        // The journal is followed until there is an event, then told by a closed input to be so no more.
+        let script = format!(
+            "exec 3<&0\nbegin=$(date +%s.%N)\n{command}\ndate +%s.%N\n\
+             timeout {} journalctl -q -f --no-tail -o json --since=@$begin --output-fields=HOSTWARD_CHECK \
+             SYSLOG_IDENTIFIER=hostward HOSTWARD_CHECK={check} HOSTWARD_EVENT={kind} &\n\
+             follows=$!; {{ read -r end; kill $follows; }} <&3 >/dev/null &\nwait $follows",
+            LONGEST.as_secs()
+        );
+        let mut shell = self.host.command("sh");
+        shell.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = shell.spawn()?;
+        let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+        let told = (|| {
+            let done: f64 = lines.next()?.ok()?.trim().parse().ok()?;
+            let told: Value = serde_json::from_str(&lines.next()?.ok()?).ok()?;
+            let at: f64 = word(&told, "__REALTIME_TIMESTAMP")?.parse().ok()?;
+            Some((at / 1e6 - done).max(0.0) * 1e3)
+        })();
+        drop(child.stdin.take());
+        child.wait()?;
+        told.with_context(|| format!("no {kind} of {check} is told after {command}\n{}", self.journal()))
+    }
+
+    /// What the resident says of itself.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn status(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&self.host.shell("hostward status --json")?)?)
+    }
+
+    /// The fingerprints that the resident calls open, in order.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn open(&self) -> Result<Vec<String>> {
+        Ok(fingerprints(&self.status()?, |found| found.get("subject").is_some_and(|subject| subject != "")))
+    }
+
+    /// The fingerprints that a scan at this moment calls open, in order.
+    ///
+    /// # Errors
+    /// The scan fails.
+    pub fn scan(&self) -> Result<Vec<String>> {
+        let scan = "hostward scan --format json --exit-zero --password-budget 0 --skip accounts.weak-password";
+        let scan: Value = serde_json::from_str(&self.host.shell(scan)?)?;
+        let checks = scan.get("checks").and_then(Value::as_array).context("no checks")?;
+        let named = checks.iter().filter(|check| word(check, "id").is_some_and(|id| !SECRET.contains(&id)));
+        let mut out: Vec<String> = named.flat_map(|check| fingerprints(check, |_| true)).collect();
+        out.sort();
+        Ok(out)
+    }
+
+    /// Waits until the resident calls open what a scan at this moment does.
+    ///
+    /// # Errors
+    /// It does not come to that.
+    pub fn agrees(&self) -> Result<()> {
+        let wanted = self.scan()?;
+        let from = Instant::now();
+        let mut open = self.open()?;
+        while open != wanted {
+            if from.elapsed() > LONGEST {
+                let differs = |one: &[String], other: &[String]| -> Vec<String> {
+                    one.iter().filter(|fingerprint| !other.contains(fingerprint)).cloned().collect()
+                };
+                bail!(
+                    "the resident lacks {:?} and has {:?} besides\n{}\n{}",
+                    differs(&wanted, &open),
+                    differs(&open, &wanted),
+                    self.status()?,
+                    self.journal()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(100));
+            open = self.open()?;
+        }
+        Ok(())
+    }
+
+    /// The end of what the resident's unit wrote, and how it stands.
+    #[must_use]
+    pub fn journal(&self) -> String {
+        let ask = "journalctl -q --no-pager -o cat -n 80 -u hostward; systemctl status hostward 2>&1 | head -20";
+        self.host.shell(ask).unwrap_or_default()
+    }
+}
+
+fn word<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    value.get(key)?.as_str()
+}
+
+/// The fingerprints of those findings that are wanted, in order.
+fn fingerprints(among: &Value, wanted: impl Fn(&Value) -> bool) -> Vec<String> {
+    let all = among.get("findings").and_then(Value::as_array).into_iter().flatten().filter(|found| wanted(found));
+    let mut out: Vec<String> = all.filter_map(|found| word(found, "fingerprint")).map(str::to_owned).collect();
+    out.sort();
+    out
+}
+
+/// Each event's id stands for one transition, and the transitions of a finding follow one another.
+///
+/// # Errors
+/// Which event does not.
+pub fn in_order(events: &[Value]) -> Result<()> {
+    let mut open: BTreeMap<&str, bool> = BTreeMap::new();
+    let mut seen: BTreeMap<&str, &Value> = BTreeMap::new();
+    for event in events {
+        let says = |key: &str| word(event, key).with_context(|| format!("{event} has no {key}"));
+        if let Some(first) = seen.get(says("event_id")?) {
+            ensure!(*first == event, "one id, two transitions: {first} {event}");
+            continue;
+        }
+        seen.insert(says("event_id")?, event);
+        let was = open.entry(says("fingerprint")?).or_default();
+        let right = match says("event")? {
+            "new" => !std::mem::replace(was, true),
+            "resolved" => std::mem::replace(was, false),
+            "changed" => *was,
+            _ => false,
+        };
+        ensure!(right, "it does not follow: {event}");
+    }
+    Ok(())
+}
