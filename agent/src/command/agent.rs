@@ -84,6 +84,8 @@ fn look_once(looking: &Looking, extent: Extent) -> anyhow::Result<ExitCode> {
     let mut looking = looking.clone();
     let (all, trouble) = looking.lasting_configuration()?;
     let mut end = End { verdict: "pass".to_owned(), policy_digest: config::digest(&all.policy) };
+    // They choose between remedies, which only the report of a full look tells.
+    looking.without_logins = extent != Extent::Full;
     match extent {
         Extent::Usual => looking.skip.extend([GUESSES, ACCESS].map(str::to_owned)),
         Extent::Full => looking.skip.push(GUESSES.to_owned()),

@@ -55,6 +55,9 @@ pub struct Looking {
     /// Ask the running sshd whether it agrees: about no connection, one, or all [default: one]
     #[arg(long, value_enum)]
     pub cross_check: Option<CrossCheckArg>,
+    /// Leave out the recent logins: no verdict rests on them, and a big journal takes its time
+    #[arg(skip)]
+    pub without_logins: bool,
 }
 
 /// `--cross-check`.
@@ -166,7 +169,7 @@ pub fn look_alone(args: &Looking, all: &Configuration, baseline: Option<&Baselin
         network: true,
         metadata: checks.iter().any(|check| matches!(check.area(), "metadata" | "ports" | "keys")),
         tokenless: checks.iter().any(|check| check.id == "metadata.hardened"),
-        logins: true,
+        logins: !args.without_logins,
         metadata_endpoint: args.metadata_endpoint.or(all.settings.metadata_endpoint),
         says_ecs: all.settings.platform.says_ecs(),
     };

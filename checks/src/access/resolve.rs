@@ -423,21 +423,24 @@ fn last_used(sources: &mut [SourceAccess], seen: &Observations, user: &User) {
     }
 }
 
-/// Drops regions whose answer is that of the broad class around them, by the same settings.
+/// Drops regions whose answer is that of the broad class around them, by the same settings; a login from there came from that class.
 fn fold(sources: &mut Vec<SourceAccess>) {
-    let broad: Vec<SourceAccess> =
-        sources.iter().filter(|source| !matches!(source.class, SourceClass::Region(_))).cloned().collect();
+    let is_region = |source: &SourceAccess| matches!(source.class, SourceClass::Region(_));
+    let mut broad: Vec<SourceAccess> = sources.iter().filter(|source| !is_region(source)).cloned().collect();
     sources.retain(|source| {
-        let SourceClass::Region(_) = source.class else { return true };
         let class = classify(source.example);
-        !broad.iter().any(|base| {
+        let base = broad.iter_mut().filter(|_| is_region(source)).find(|base| {
             base.class == class
                 && base.settings == source.settings
                 && base.ways == source.ways
                 && base.usable_keys == source.usable_keys
                 && base.doubts == source.doubts
                 && base.decided_by == source.decided_by
-                && (source.last_used.is_none() || source.last_used == base.last_used)
-        })
+        });
+        base.map(|base| base.last_used = base.last_used.max(source.last_used)).is_none()
     });
+    let mut broad = broad.into_iter();
+    for source in sources.iter_mut().filter(|source| !is_region(source)) {
+        source.last_used = broad.next().and_then(|base| base.last_used);
+    }
 }

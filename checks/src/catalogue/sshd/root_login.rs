@@ -140,6 +140,11 @@ mod tests {
                 "PermitRootLogin no\nUsePAM yes\nMatch Address 10.0.0.0/8\nPermitRootLogin yes\n",
                 &["account:root password", "account:toor password"],
             ),
+            // A block that changes nothing.
+            Case::fail(
+                "PermitRootLogin yes\nUsePAM yes\nMatch Address 10.0.0.0/8\nMatch all\n",
+                &["account:root password", "account:toor password"],
+            ),
             Case::unknown("PermitRootLogin yes\nUsePAM yes\n").without_shadow(),
         ] {
             expect(&CHECK, &case);
