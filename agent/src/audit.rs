@@ -6,6 +6,7 @@
 
 mod budget;
 mod guard;
+mod memory;
 mod schedule;
 mod word_list;
 
@@ -27,6 +28,8 @@ use hostward_checks::observation::password::{AccountAudit, NotTried, Outcome, Pa
 use hostward_checks::parse::passwd::Name;
 
 use budget::Budget;
+pub use memory::Memory;
+use memory::{List, Saving};
 use schedule::{Schedule, Task};
 use word_list::WordList;
 
@@ -103,16 +106,17 @@ pub fn year_of(seconds: i64) -> u16 {
     year.ok().and_then(|year| u16::try_from(year).ok()).unwrap_or(2026)
 }
 
-/// Audits the accounts of `request`. While it runs, the process leaves no core dump.
+/// Audits the accounts of `request`, going on where `memory` ends, which learns what is tried. While it runs, the process leaves no
+/// core dump.
 #[must_use]
-pub fn run(request: &Request<'_>, progress: &dyn Progress) -> PasswordAudit {
+pub fn run(request: &Request<'_>, memory: &mut Memory, progress: &dyn Progress) -> PasswordAudit {
     let _no_core = guard::NoCoreDump::new();
     let budget = Budget::new(request.cpu, request.wall, request.cancel);
     let mut audit = PasswordAudit::default();
     let (words, trouble) = WordList::open(&request.word_lists, &budget);
     (audit.skipped_words, audit.word_list) = (words.skipped, trouble);
     let generator = Generator::new(request.host_words.iter().map(Vec::as_slice), request.year);
-    let mut tasks = Vec::new();
+    let mut tasks = Tasks { words: &words, rules: memory::rules(&generator), memory, each: Vec::new(), lists: Vec::new() };
     let mut task_of: HashMap<&[u8], usize> = HashMap::new();
     let plans: Vec<Plan> = request
         .accounts
@@ -132,7 +136,7 @@ pub fn run(request: &Request<'_>, progress: &dyn Progress) -> PasswordAudit {
                     if let Some(&task) = task_of.get(password) {
                         return Plan::Task(hash.method(), task);
                     }
-                    let plan = plan(hash, account, request, &generator, &words, &mut tasks);
+                    let plan = plan(hash, account, request, &generator, &mut tasks);
                     if let Plan::Task(_, task) = plan {
                         task_of.insert(password, task);
                     }
@@ -141,9 +145,14 @@ pub fn run(request: &Request<'_>, progress: &dyn Progress) -> PasswordAudit {
             }
         })
         .collect();
-    let schedule = Mutex::new(Schedule::new(tasks));
-    schedule::run(&schedule, &budget, request.threads, request.idle, progress);
+    let Tasks { each, lists, memory, .. } = tasks;
+    memory.forget_others(request.accounts.iter().map(|account| &account.password));
+    let schedule = Mutex::new(Schedule::new(each));
+    let saving = Saving::new(&schedule, &lists, memory, progress);
+    schedule::run(&schedule, &budget, request.threads, request.idle, &saving);
+    saving.end();
     let schedule = schedule.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    audit.guesses = schedule.guesses();
     audit.out_of_budget = schedule.unfinished();
     audit.accounts =
         request.accounts.iter().zip(plans).map(|(account, plan)| report(account, plan, &schedule)).collect();
@@ -158,22 +167,33 @@ enum Plan {
     Task(Method, usize),
 }
 
-fn plan(
-    hash: Crypt,
-    account: &Account,
-    request: &Request<'_>,
-    generator: &Generator,
-    words: &WordList,
-    tasks: &mut Vec<Task>,
-) -> Plan {
+/// The tasks so far, and what they share.
+struct Tasks<'a> {
+    words: &'a WordList,
+    /// The digest of what all own candidates are made by.
+    rules: Vec<u8>,
+    memory: &'a mut Memory,
+    each: Vec<Task>,
+    /// What each task is to be remembered by: our own candidates and the word list.
+    lists: Vec<(List, List)>,
+}
+
+fn plan(hash: Crypt, account: &Account, request: &Request<'_>, generator: &Generator, tasks: &mut Tasks<'_>) -> Plan {
     let method = hash.method();
     match hash.verifier(&request.limits) {
         Err(refusal) => Plan::Known(Some(method), Outcome::NotTried(NotTried::TooCostly(refusal))),
         Ok(verifier) => {
             let sharing = request.accounts.iter().filter(|other| other.password == account.password);
             let candidates = generator.accounts(sharing.map(|other| (other.user.bytes(), other.gecos.as_slice())));
-            tasks.push(Task::new(verifier, candidates, Some(words.reader())));
-            Plan::Task(method, tasks.len() - 1)
+            let password = account.password.known().map_or(&[][..], Vec::as_slice);
+            let lists = (
+                tasks.memory.own(password, &tasks.rules, &candidates),
+                tasks.memory.listed(password, tasks.words.digest.as_deref()),
+            );
+            let before = (tasks.memory.tried(&lists.0), tasks.memory.tried(&lists.1));
+            tasks.each.push(Task::new(verifier, candidates, Some(tasks.words.reader()), before));
+            tasks.lists.push(lists);
+            Plan::Task(method, tasks.each.len() - 1)
         }
     }
 }

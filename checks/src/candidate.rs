@@ -92,6 +92,17 @@ impl Generator {
             accounts.into_iter().flat_map(|(user, gecos)| word::of_account(user, gecos)).collect();
         words.extend_from_slice(&self.common);
         word::distinct(&mut words);
+        self.made_of(words)
+    }
+
+    /// What the lists and the rules make of one word: the same as long as lists and rules are the same.
+    #[must_use]
+    pub fn sample(&self) -> Candidates {
+        // It has every letter that a rule treats in a way of its own.
+        self.made_of(vec![Word { text: b"sample-digits-bcz".to_vec(), level: 0 }])
+    }
+
+    fn made_of(&self, words: Vec<Word>) -> Candidates {
         Candidates {
             words: words.into(),
             shapes: Arc::clone(&self.shapes),
@@ -133,6 +144,11 @@ impl Candidates {
             .flat_map(|word| (0..=LAST_LEVEL.saturating_sub(word.level)).map(|left| self.shapes.at(left).len()))
             .sum();
         self.listed + products as u64
+    }
+
+    /// The words that they are made of, each with how unusual it is: where [`Generator::sample`] is the same too, so are they.
+    pub fn words(&self) -> impl Iterator<Item = (&[u8], u32)> {
+        self.words.iter().map(|word| (word.text.as_slice(), word.level))
     }
 
     fn level(&self, level: u32) -> Box<dyn Iterator<Item = Vec<u8>> + Send> {

@@ -9,6 +9,7 @@ use hostward_checks::observation::password::{NotTried, Outcome, Rank};
 
 use super::Progress;
 use super::budget::Budget;
+use super::memory::Tried;
 use super::guard::run_when_idle;
 use super::word_list::Reader;
 
@@ -28,7 +29,15 @@ pub(super) struct Task {
     of: (u64, u64),
     /// Handed out, of our own and of the word list.
     handed: (u64, u64),
+    /// What earlier audits have tried of both, until it is passed over.
+    before: Option<(Tried, Tried)>,
+    /// No candidate of our own is left.
+    own_ended: bool,
+    /// How far all that was handed out is tried, of both.
+    stands: (Tried, Tried),
     tried: u64,
+    /// Guesses made now.
+    guesses: u64,
     in_flight: u32,
     /// CPU time handed out, in microseconds.
     share: u64,
@@ -54,33 +63,62 @@ struct Batch {
 }
 
 impl Task {
-    pub(super) fn new(verifier: Verifier, candidates: Candidates, words: Option<Reader>) -> Self {
-        let of = (candidates.at_most(), words.as_ref().map_or(0, |words| words.words));
+    /// `before` is what earlier audits have tried, of our own candidates and of the word list.
+    pub(super) fn new(
+        verifier: Verifier,
+        candidates: Candidates,
+        words: Option<Reader>,
+        before: (Tried, Tried),
+    ) -> Self {
+        let own = if before.0.all { before.0.count } else { candidates.at_most() };
+        let listed = words.as_ref().map_or(0, |words| words.words);
+        let done = before.0.all && (before.1.all || listed == 0);
         Self {
             verifier,
             candidates,
             words,
-            of,
-            handed: (0, 0),
-            tried: 0,
+            of: (own, listed),
+            handed: (before.0.count, before.1.count),
+            before: Some(before),
+            own_ended: before.0.all,
+            stands: before,
+            tried: before.0.count + before.1.count,
+            guesses: 0,
             in_flight: 0,
             share: 0,
-            state: State::Running,
+            state: match before.0.found.or(before.1.found) {
+                Some(rank) => State::Found(rank.into()),
+                None if done => State::Exhausted,
+                None => State::Running,
+            },
         }
+    }
+
+    /// Passes over what was tried before.
+    fn pass_over(&mut self) {
+        let Some((own, listed)) = self.before.take() else { return };
+        let skip = |tried: Tried| usize::try_from(tried.count).unwrap_or(usize::MAX);
+        if !own.all {
+            self.candidates.by_ref().take(skip(own)).for_each(drop);
+        }
+        self.words.iter_mut().flatten().take(skip(listed)).for_each(drop);
     }
 
     /// The next candidates; none at the end.
     fn take(&mut self, task: usize) -> Option<Batch> {
         let price = self.verifier.cost().micros.max(1);
         let size = (BATCH_MICROS / price).clamp(1, BATCH_MAX) as usize;
+        self.pass_over();
+        let own = if self.own_ended { 0 } else { size };
         let mut batch = Batch {
             task,
             verifier: self.verifier.clone(),
-            candidates: self.candidates.by_ref().take(size).collect(),
+            candidates: self.candidates.by_ref().take(own).collect(),
             first: self.handed.0,
             from_words: false,
         };
         if batch.candidates.is_empty() {
+            self.own_ended = true;
             self.of.0 = self.handed.0;
             batch.candidates = self.words.iter_mut().flatten().take(size).collect();
             batch.from_words = true;
@@ -92,11 +130,31 @@ impl Task {
         if batch.candidates.is_empty() {
             self.of.1 = self.handed.1;
             self.state = State::Exhausted;
+            self.stand();
             return None;
         }
         self.share += price * batch.candidates.len() as u64;
         self.in_flight += 1;
         Some(batch)
+    }
+
+    /// Takes note of how far it is, where nothing that was handed out is still being tried.
+    fn stand(&mut self) {
+        if self.in_flight > 0 || self.state == State::OutOfMemory {
+            return;
+        }
+        let whole = self.words.as_ref().is_none_or(|words| words.error.is_none());
+        let ended = self.state == State::Exhausted && whole;
+        // Where a match stands would tell the password: it is not kept.
+        let found = |rank: Rank| Tried { found: Some(rank.into()), ..Tried::default() };
+        self.stands = match self.state {
+            State::Found(Rank::WordList) => (self.stands.0, found(Rank::WordList)),
+            State::Found(rank) => (found(rank), self.stands.1),
+            _ => (
+                Tried { count: self.handed.0, all: self.own_ended, found: None },
+                Tried { count: self.handed.1, all: ended, found: None },
+            ),
+        };
     }
 }
 
@@ -132,7 +190,19 @@ impl Schedule {
             {
                 task.state = state;
             }
+            task.guesses += tried;
+            task.stand();
         }
+    }
+
+    /// How far each task is, of our own candidates and of the word list.
+    pub(super) fn stands(&self) -> impl Iterator<Item = (Tried, Tried)> {
+        self.tasks.iter().map(|task| task.stands)
+    }
+
+    /// Guesses made now, for all tasks.
+    pub(super) fn guesses(&self) -> u64 {
+        self.tasks.iter().map(|task| task.guesses).sum()
     }
 
     fn progress(&self) -> (u64, u64) {

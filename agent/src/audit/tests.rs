@@ -8,6 +8,8 @@ use hostward_checks::fact::Why;
 
 use super::*;
 
+mod remembered;
+
 /// md5crypt of "root@123".
 const MD5_ROOT_123: &str = "$1$abcdefgh$/J0/giu7.gUDL23eteL1b1";
 /// Of "correct horse battery".
@@ -59,6 +61,7 @@ fn each_account_gets_its_own_answer() {
             ],
             &cancel,
         ),
+        &mut Memory::none(),
         &(),
     );
     let answers = outcomes(&audit);
@@ -107,7 +110,7 @@ fn a_word_list_is_read_to_its_end_whatever_it_holds() {
         panic!("md5crypt");
     };
     let verifier = hash.verifier(&Limits::default()).expect("cheap");
-    let schedule = Mutex::new(Schedule::new(vec![Task::new(verifier, spent, Some(words.reader()))]));
+    let schedule = Mutex::new(Schedule::new(vec![Task::new(verifier, spent, Some(words.reader()), Default::default())]));
     schedule::run(&schedule, &budget, request.threads, true, &());
     let schedule = schedule.into_inner().expect("not poisoned");
     assert_eq!(schedule.result(0), (3, 3, Outcome::Weak(Rank::WordList)));
@@ -125,7 +128,7 @@ fn a_word_list_that_is_no_file_is_told_and_the_rest_goes_on() {
         let cancel = AtomicBool::new(false);
         let mut request = request(vec![account("root", MD5_ROOT_123)], &cancel);
         request.word_lists = vec![path.clone()];
-        let audit = run(&request, &());
+        let audit = run(&request, &mut Memory::none(), &());
         assert!(audit.word_list.is_some(), "{}", path.display());
         assert_eq!(audit.accounts[0].outcome, Outcome::Weak(Rank::First1000));
     }
@@ -136,7 +139,7 @@ fn a_dear_hash_does_not_keep_a_cheap_one_waiting() {
     // bcrypt of cost 10, some fifty milliseconds a guess, first in the list.
     let dear = format!("$2b$10${}{}", "a".repeat(21) + "u", "a".repeat(31));
     let cancel = AtomicBool::new(false);
-    let audit = run(&request(vec![account("dear", &dear), account("root", MD5_ROOT_123)], &cancel), &());
+    let audit = run(&request(vec![account("dear", &dear), account("root", MD5_ROOT_123)], &cancel), &mut Memory::none(), &());
     assert_eq!(audit.accounts[1].outcome, Outcome::Weak(Rank::First1000));
 }
 
@@ -147,7 +150,7 @@ fn what_could_not_be_read_is_never_passed() {
     unread.password = Fact::Unknown(Why::Denied);
     let mut missing = account("lost", "");
     missing.password = Fact::Absent;
-    let audit = run(&request(vec![unread, missing], &cancel), &());
+    let audit = run(&request(vec![unread, missing], &cancel), &mut Memory::none(), &());
     assert_eq!(audit.accounts[0].outcome, Outcome::NotTried(NotTried::Unreadable(Why::Denied)));
     assert_eq!(audit.accounts[1].outcome, Outcome::Unusable);
 }
@@ -157,7 +160,7 @@ fn it_ends_when_cancelled_and_says_so() {
     let cancel = AtomicBool::new(true);
     let mut request = request(vec![account("root", MD5_STRONG)], &cancel);
     request.cpu = None;
-    let audit = run(&request, &());
+    let audit = run(&request, &mut Memory::none(), &());
     assert!(audit.out_of_budget);
     assert_eq!(audit.accounts[0].outcome, Outcome::NotTried(NotTried::OutOfBudget));
     assert!(audit.accounts[0].of > 50_000);
@@ -175,7 +178,7 @@ fn progress_only_grows() {
     let mut request = request(vec![account("root", MD5_STRONG)], &cancel);
     request.threads = NonZeroUsize::MIN;
     let seen = Seen(Mutex::default());
-    let _ = run(&request, &seen);
+    let _ = run(&request, &mut Memory::none(), &seen);
     let seen = seen.0.into_inner().expect("seen");
     assert!(seen.len() > 1 && seen.windows(2).all(|pair| pair[0].0 < pair[1].0), "{seen:?}");
     assert!(!cancel.load(Ordering::Relaxed));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use hostward_checks::candidate::Candidate;
 use hostward_checks::crypt::PASSWORD_MAX;
 use hostward_checks::fact::Why;
+use sha2::{Digest as _, Sha256};
 
 use super::budget::Budget;
 
@@ -22,6 +23,8 @@ pub(super) struct WordList {
     pub(super) words: u64,
     /// Lines that no password can be.
     pub(super) skipped: u64,
+    /// What they hold; None: they were not read to their end.
+    pub(super) digest: Option<Vec<u8>>,
 }
 
 impl WordList {
@@ -35,20 +38,24 @@ impl WordList {
                 Err(why) => trouble = trouble.or(Some(Why::Failed(format!("{}: {why}", path.display())))),
             }
         }
-        let mut list = Self { files: files.into(), words: 0, skipped: 0 };
-        let mut reader = list.reader();
+        let mut list = Self { files: files.into(), words: 0, skipped: 0, digest: None };
+        let mut reader = Reader { digest: Some(Sha256::new()), ..list.reader() };
         let mut meter = budget.meter();
+        let mut whole = true;
         while reader.next().is_some() {
             list.words += 1;
             if list.words.is_multiple_of(65_536) {
                 meter.charge();
                 if budget.spent() {
+                    whole = false;
                     break;
                 }
             }
         }
         meter.charge();
         list.skipped = reader.skipped;
+        let digest = reader.digest.take().filter(|_| whole && reader.error.is_none());
+        list.digest = digest.map(|digest| digest.finalize().to_vec());
         let failed = reader.error.map(|error| Why::Failed(format!("a word list breaks off: {error}")));
         (list, trouble.or(failed))
     }
@@ -64,6 +71,7 @@ impl WordList {
             at: 0,
             skipped: 0,
             error: None,
+            digest: None,
         }
     }
 }
@@ -91,7 +99,9 @@ pub(super) struct Reader {
     buffer: Vec<u8>,
     at: usize,
     skipped: u64,
-    error: Option<std::io::Error>,
+    /// Why it ended before its end.
+    pub(super) error: Option<std::io::Error>,
+    digest: Option<Sha256>,
 }
 
 impl Reader {
@@ -112,6 +122,9 @@ impl Reader {
                 }
             };
             self.buffer.truncate(read);
+            if let Some(digest) = &mut self.digest {
+                digest.update(&self.buffer);
+            }
             self.offset += read as u64;
             self.at = 0;
         }
@@ -148,6 +161,10 @@ impl Iterator for Reader {
             if !read {
                 if self.error.is_some() || self.file >= self.files.len() {
                     return None;
+                }
+                if let Some(digest) = &mut self.digest {
+                    // Where one list ends and the next begins makes a difference to the words.
+                    digest.update(self.offset.to_le_bytes());
                 }
                 (self.file, self.offset) = (self.file + 1, 0);
                 continue;

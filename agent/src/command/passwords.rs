@@ -9,11 +9,11 @@ use std::time::Duration;
 use hostward_checks::crypt::Limits;
 use hostward_checks::fact::{Fact, Why};
 use hostward_checks::host::Host;
-use hostward_checks::observation::Observations;
+use hostward_checks::observation::{Mode, Observations};
 use hostward_checks::observation::password::PasswordAudit;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::audit::{self, Progress, Request};
+use crate::audit::{self, Memory, Progress, Request};
 use crate::config::{Budget, length};
 
 /// What a scan spends where nobody says otherwise.
@@ -66,8 +66,18 @@ pub fn try_passwords(
         idle: !terminal,
         cancel: &AtomicBool::new(false),
     };
-    let audit = if terminal { audit::run(&request, &Bar::new()) } else { audit::run(&request, &()) };
-    Fact::Known(audit)
+    let mut memory = memory(seen.mode);
+    let bar = terminal.then(Bar::new);
+    let progress: &dyn Progress = bar.as_ref().map_or(&(), |bar| bar);
+    Fact::Known(audit::run(&request, &mut memory, progress))
+}
+
+/// What earlier audits of this very host have tried, where we may know it; an image has no memory of its own.
+fn memory(mode: Mode) -> Memory {
+    match mode {
+        Mode::Live if nix::unistd::geteuid().is_root() => Memory::open(&crate::survey::state_dir().join("tried.json")),
+        _ => Memory::none(),
+    }
 }
 
 /// The processors that this process may run on. The standard library's answer reads files of the host, which an offline scan

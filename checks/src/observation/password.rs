@@ -9,6 +9,8 @@ use crate::parse::passwd::Name;
 pub struct PasswordAudit {
     /// One entry an account, in the order of the passwd file.
     pub accounts: Vec<AccountAudit>,
+    /// Guesses that were made now: what an earlier audit tried in vain is not tried again.
+    pub guesses: u64,
     /// Whether it ended because its budget was spent, or because it was cancelled.
     pub out_of_budget: bool,
     /// Lines of the word list that no password can be: too long, or with a zero byte.
@@ -24,7 +26,7 @@ pub struct AccountAudit {
     pub user: Name,
     /// The method of its hash, where there is one that is known.
     pub method: Option<Method>,
-    /// Candidates tried.
+    /// Candidates tried, by this audit or an earlier one.
     pub tried: u64,
     /// Candidates there were to try; where not all were tried, a few of those counted may be repetitions.
     pub of: u64,
