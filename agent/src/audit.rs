@@ -116,7 +116,8 @@ pub fn run(request: &Request<'_>, memory: &mut Memory, progress: &dyn Progress) 
     let (words, trouble) = WordList::open(&request.word_lists, &budget);
     (audit.skipped_words, audit.word_list) = (words.skipped, trouble);
     let generator = Generator::new(request.host_words.iter().map(Vec::as_slice), request.year);
-    let mut tasks = Tasks { words: &words, rules: memory::rules(&generator), memory, each: Vec::new(), lists: Vec::new() };
+    let mut tasks =
+        Tasks { words: &words, rules: memory::rules(&generator), memory, each: Vec::new(), lists: Vec::new() };
     let mut task_of: HashMap<&[u8], usize> = HashMap::new();
     let plans: Vec<Plan> = request
         .accounts

@@ -110,7 +110,8 @@ fn a_word_list_is_read_to_its_end_whatever_it_holds() {
         panic!("md5crypt");
     };
     let verifier = hash.verifier(&Limits::default()).expect("cheap");
-    let schedule = Mutex::new(Schedule::new(vec![Task::new(verifier, spent, Some(words.reader()), Default::default())]));
+    let schedule =
+        Mutex::new(Schedule::new(vec![Task::new(verifier, spent, Some(words.reader()), Default::default())]));
     schedule::run(&schedule, &budget, request.threads, true, &());
     let schedule = schedule.into_inner().expect("not poisoned");
     assert_eq!(schedule.result(0), (3, 3, Outcome::Weak(Rank::WordList)));
@@ -139,7 +140,8 @@ fn a_dear_hash_does_not_keep_a_cheap_one_waiting() {
     // bcrypt of cost 10, some fifty milliseconds a guess, first in the list.
     let dear = format!("$2b$10${}{}", "a".repeat(21) + "u", "a".repeat(31));
     let cancel = AtomicBool::new(false);
-    let audit = run(&request(vec![account("dear", &dear), account("root", MD5_ROOT_123)], &cancel), &mut Memory::none(), &());
+    let audit =
+        run(&request(vec![account("dear", &dear), account("root", MD5_ROOT_123)], &cancel), &mut Memory::none(), &());
     assert_eq!(audit.accounts[1].outcome, Outcome::Weak(Rank::First1000));
 }
 

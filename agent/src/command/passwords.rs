@@ -9,8 +9,8 @@ use std::time::Duration;
 use hostward_checks::crypt::Limits;
 use hostward_checks::fact::{Fact, Why};
 use hostward_checks::host::Host;
-use hostward_checks::observation::{Mode, Observations};
 use hostward_checks::observation::password::PasswordAudit;
+use hostward_checks::observation::{Mode, Observations};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::audit::{self, Memory, Progress, Request};
