@@ -66,6 +66,9 @@ impl Cli {
 
 /// Runs the program: parses the command line, does what it says, prints an error once, with its chain of causes.
 pub fn main() -> ExitCode {
+    if let Some(stayed) = command::agent::resident(std::env::args_os().skip(1)) {
+        return ended(stayed);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -75,7 +78,11 @@ pub fn main() -> ExitCode {
             return if usage { ExitCode::Usage } else { ExitCode::Clean };
         }
     };
-    match cli.run() {
+    ended(cli.run())
+}
+
+fn ended(how: anyhow::Result<ExitCode>) -> ExitCode {
+    match how {
         Ok(code) => code,
         Err(error) => {
             let line = format!("hostward: {}\n", crate::sanitize::escape(&format!("{error:#}")));

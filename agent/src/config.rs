@@ -22,7 +22,7 @@ mod reader;
 mod settings;
 mod value;
 
-pub use settings::{Budget, CrossCheck, Platform, Settings};
+pub use settings::{Agent, Budget, CrossCheck, Platform, Settings};
 pub use value::length;
 
 /// Where the files stand.
@@ -87,30 +87,25 @@ impl Configuration {
     /// Every mistake that was found.
     pub fn read(sources: &Sources, profile: Option<Profile>, otherwise: Profile) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let mut read = Vec::new();
-        let settings_file =
-            sources.settings.clone().or_else(|| sources.directory.as_ref().map(|d| d.join("hostward.toml")));
-        let mut settings = Settings::default();
-        if let Some(file) = &settings_file
-            && let Some(text) = files::read(file, sources.settings.is_some(), &mut problems)
-        {
-            settings = settings::parse(file, &text, &mut problems);
-            read.push(file.clone());
-        }
-        let policy_files = match (&sources.policy, &sources.directory) {
-            (Some(file), _) => vec![file.clone()],
-            (None, Some(directory)) => files::policy_files(directory, &mut problems),
-            (None, None) => Vec::new(),
-        };
+        let texts = Texts::read(sources, &mut problems);
+        Self::of(&texts, problems, profile, otherwise)
+    }
+
+    /// What the texts say, with the mistakes there are beside theirs.
+    fn of(
+        texts: &Texts,
+        mut problems: Vec<Problem>,
+        profile: Option<Profile>,
+        otherwise: Profile,
+    ) -> Result<Self, Vec<Problem>> {
+        let said = texts.settings.as_ref().map(|(file, text)| settings::parse(file, text, &mut problems));
         let mut merged = policy::Fragment::default();
-        for file in policy_files {
-            if let Some(text) = files::read(&file, sources.policy.is_some(), &mut problems) {
-                merged.merge(policy::parse(&file, &text, &mut problems));
-                read.push(file);
-            }
+        for (file, text) in &texts.policy {
+            merged.merge(policy::parse(file, text, &mut problems));
         }
+        let files = texts.settings.iter().chain(&texts.policy).map(|(file, _)| file.clone()).collect();
         if problems.is_empty() {
-            Ok(Self { settings, policy: merged.settle(profile, otherwise), files: read })
+            Ok(Self { settings: said.unwrap_or_default(), policy: merged.settle(profile, otherwise), files })
         } else {
             Err(problems)
         }
@@ -121,13 +116,42 @@ impl Configuration {
     /// # Errors
     /// Exit code 78: the first mistake, and how many more there are.
     pub fn load(sources: &Sources, profile: Option<Profile>, otherwise: Profile) -> anyhow::Result<Self> {
-        Self::read(sources, profile, otherwise).map_err(|problems| {
-            let more = problems.len().saturating_sub(1);
-            let first = problems.first().map(ToString::to_string).unwrap_or_default();
-            let rest =
-                if more > 0 { format!(" (and {more} more: hostward validate shows all)") } else { String::new() };
-            Ends::with(ExitCode::Config, format!("{first}{rest}"))
-        })
+        Self::read(sources, profile, otherwise).map_err(|problems| wrong(&problems))
+    }
+}
+
+/// The error that ends the program for these mistakes.
+fn wrong(problems: &[Problem]) -> anyhow::Error {
+    let more = problems.len().saturating_sub(1);
+    let first = problems.first().map(ToString::to_string).unwrap_or_default();
+    let rest = if more > 0 { format!(" (and {more} more: hostward validate shows all)") } else { String::new() };
+    Ends::with(ExitCode::Config, format!("{first}{rest}"))
+}
+
+/// The files of a configuration, read: each with its path.
+#[derive(Debug, Default)]
+struct Texts {
+    settings: Option<(PathBuf, String)>,
+    /// In the order in which they count.
+    policy: Vec<(PathBuf, String)>,
+}
+
+impl Texts {
+    fn read(sources: &Sources, problems: &mut Vec<Problem>) -> Self {
+        let named = |file: &PathBuf| (file.clone(), true);
+        let usual = sources.directory.as_ref().map(|directory| (directory.join("hostward.toml"), false));
+        let settings = sources.settings.as_ref().map(named).or(usual);
+        let policy = match (&sources.policy, &sources.directory) {
+            (Some(file), _) => vec![named(file)],
+            (None, Some(directory)) => {
+                files::policy_files(directory, problems).into_iter().map(|file| (file, false)).collect()
+            }
+            (None, None) => Vec::new(),
+        };
+        let mut read =
+            |(file, asked_for): (PathBuf, bool)| files::read(&file, asked_for, problems).map(|text| (file, text));
+        let settings = settings.and_then(&mut read);
+        Self { settings, policy: policy.into_iter().filter_map(read).collect() }
     }
 }
 

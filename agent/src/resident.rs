@@ -5,7 +5,6 @@
 //! tells is what a scan would say at that moment. It sleeps in `poll(2)` until the kernel has news.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -16,41 +15,47 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use crate::config::Agent;
+use crate::exit_code::{Ends, ExitCode};
 use crate::notify::notify;
-use crate::warning::warn;
 
 mod credit;
 pub mod known;
 pub mod line;
 pub mod listeners;
 pub mod look;
+mod news;
 pub mod places;
 pub mod status;
 pub mod tell;
 pub mod trace;
+mod wake;
 pub mod watch;
 
 use credit::Credit;
-use known::Known;
-use listeners::Listeners;
+use known::{Known, Way};
+use line::Pace;
 use look::{Answer, Extent, Look};
-use status::{Cost, Door, Last, Status, Watching};
+use news::News;
+use status::{Cost, Door, Last, Status, Watching, milliseconds};
 use tell::Teller;
-use trace::Trace;
-use watch::Watches;
+use wake::{Wake, Wakes};
+
+/// This program, whatever stands at its path by now.
+pub const PROGRAM: &str = "/proc/self/exe";
 
 /// One change is seldom alone: so long after the first the others are waited for.
 const COALESCE: Duration = Duration::from_millis(40);
 /// What nobody could be told is told again so much later.
 const AGAIN: Duration = Duration::from_secs(30);
+/// Who took some of what is to be told, and then no more, is told the rest so much later.
+const REST: Duration = Duration::from_millis(100);
 /// A look that failed is tried again so much later.
 const RETRY: Duration = Duration::from_secs(30);
 
 /// How the resident runs.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// This program.
-    pub program: PathBuf,
     /// What looks are told: the resident's own arguments.
     pub arguments: Vec<OsString>,
     /// Where [`Known`] stands.
@@ -59,12 +64,6 @@ pub struct Setup {
     pub events: Option<PathBuf>,
     /// Where `hostward status` asks.
     pub door: PathBuf,
-    /// How often everything is looked at, give or take a tenth.
-    pub full: Duration,
-    /// How often is asked for what nobody tells of.
-    pub poll: Duration,
-    /// The share of one processor that looks may take in the long run, percent.
-    pub cpu_percent: u32,
 }
 
 /// Why something is to be looked at.
@@ -94,10 +93,8 @@ impl Cause {
 /// A resident at work.
 struct Resident {
     setup: Setup,
-    watches: Watches,
-    listeners: Listeners,
-    /// The kernel tells of new listeners.
-    trace: Option<Trace>,
+    pace: Pace,
+    news: News,
     known: Known,
     teller: Teller,
     credit: Credit,
@@ -112,7 +109,8 @@ struct Resident {
     tell_at: Option<Instant>,
     alive: Option<(Duration, Instant)>,
     last: Option<Last>,
-    looks: u64,
+    cost: Cost,
+    wakes: Wakes,
     since: String,
     /// What goes wrong, by what it is about.
     troubles: Vec<(&'static str, String)>,
@@ -121,69 +119,35 @@ struct Resident {
 /// Runs until it is told to end.
 ///
 /// # Errors
-/// The kernel tells no news, another resident runs, or there is no place for its state.
+/// The kernel tells no news, another resident runs, there is no place for its state, or no configuration that was ever good.
 pub fn run(setup: Setup) -> anyhow::Result<()> {
     let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]);
     signals.thread_block().context("failed to block signals")?;
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .context("failed to wait for signals")?;
     let door = Door::open(&setup.door)?;
-    let mounts = File::open("/proc/self/mountinfo").context("failed to open /proc/self/mountinfo")?;
     let mut resident = Resident::new(setup)?;
     loop {
-        let mut waited = vec![
-            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
-            PollFd::new(resident.watches.as_fd(), PollFlags::POLLIN),
-            PollFd::new(door.as_fd(), PollFlags::POLLIN),
-            PollFd::new(mounts.as_fd(), PollFlags::POLLPRI),
-        ];
-        let trace = resident.trace.as_ref().map(|trace| {
-            waited.push(PollFd::new(trace.as_fd(), PollFlags::POLLIN));
-            waited.len() - 1
-        });
-        let look = resident.look.as_ref().map(|(look, _)| {
-            waited.push(PollFd::new(look.as_fd(), PollFlags::POLLIN));
-            waited.len() - 1
-        });
-        let audit = resident.audit.as_ref().map(|look| {
-            waited.push(PollFd::new(look.as_fd(), PollFlags::POLLIN));
-            waited.len() - 1
-        });
-        match poll(&mut waited, resident.sleep()) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno).context("failed to wait for news"),
-        }
-        let woken: Vec<bool> = waited.iter().map(|one| one.any().unwrap_or(false)).collect();
-        drop(waited);
-        let is_woken = |at: usize| woken.get(at) == Some(&true);
-        let [signalled, files, asked, mounted] = [0, 1, 2, 3].map(is_woken);
-        if signalled {
-            while let Ok(Some(signal)) = signals.read_signal() {
-                if i32::try_from(signal.ssi_signo) == Ok(Signal::SIGHUP as i32) {
-                    resident.want(Extent::Full, Cause::Asked, Duration::ZERO);
-                } else {
-                    resident.end();
-                    return Ok(());
+        let woken = resident.wait(&signals, &door)?;
+        for wake in &woken {
+            match wake {
+                Wake::Signal => {
+                    while let Ok(Some(signal)) = signals.read_signal() {
+                        if i32::try_from(signal.ssi_signo) == Ok(Signal::SIGHUP as i32) {
+                            resident.want(Extent::Full, Cause::Asked, Duration::ZERO);
+                        } else {
+                            resident.end();
+                            return Ok(());
+                        }
+                    }
                 }
+                Wake::Look => resident.hear()?,
+                Wake::Audit => resident.hear_of_passwords(),
+                news => resident.hear_news(*news),
             }
         }
-        if files && resident.watches.read()? {
-            resident.want(Extent::Usual, Cause::Files, COALESCE);
-        }
-        if mounted {
-            resident.want(Extent::Usual, Cause::Mounts, COALESCE);
-        }
-        if trace.is_some_and(is_woken) {
-            resident.hear_of_listeners();
-        }
-        if look.is_some_and(is_woken) {
-            resident.hear();
-        }
-        if audit.is_some_and(is_woken) {
-            resident.hear_of_passwords();
-        }
         resident.work();
-        if asked {
+        if woken.contains(&Wake::Asked) {
             door.answer(|| resident.status());
         }
     }
@@ -194,49 +158,74 @@ impl Resident {
         let now = Instant::now();
         let (known, trouble) = Known::read(&setup.known)?;
         let alive = std::env::var("WATCHDOG_USEC").ok().and_then(|text| text.parse().ok()).map(Duration::from_micros);
+        // Until a look tells what was configured.
+        let Agent { full_scan: full, poll, cpu_percent } = Agent::default();
         let mut resident = Self {
-            watches: Watches::new()?,
-            listeners: Listeners::default(),
-            trace: Trace::open(),
+            pace: Pace { full, poll, cpu_percent },
+            news: News::open()?,
             known,
             teller: Teller::new(setup.events.clone())?,
-            credit: Credit::new(setup.cpu_percent, now),
+            credit: Credit::new(cpu_percent, now),
             look: None,
             audit: None,
             audit_due: false,
             // Ready soon; the rest after that.
             due: Some((Extent::Usual, Cause::Start, now)),
-            full_at: now + setup.full,
-            poll_at: now + setup.poll,
+            full_at: now + full,
+            poll_at: now + poll,
             tell_at: None,
             alive: alive.map(|most| (most / 2, now)),
             last: None,
-            looks: 0,
+            cost: Cost::default(),
+            wakes: Wakes::default(),
             since: jiff::Timestamp::now().to_string(),
             troubles: Vec::new(),
             setup,
         };
         resident.trouble("state", trouble);
-        resident.listeners.changed();
         Ok(resident)
+    }
+
+    /// Sleeps until there is something to do. What woke it, where it was not the time.
+    fn wait(&mut self, signals: &SignalFd, door: &Door) -> anyhow::Result<Vec<Wake>> {
+        let mut waited = vec![
+            (Wake::Signal, PollFd::new(signals.as_fd(), PollFlags::POLLIN)),
+            (Wake::Asked, PollFd::new(door.as_fd(), PollFlags::POLLIN)),
+        ];
+        if self.listens() {
+            waited.extend(self.news.waited());
+        }
+        for (wake, look) in [(Wake::Look, self.look.as_ref().map(|(look, _)| look)), (Wake::Audit, self.audit.as_ref())]
+        {
+            waited.extend(look.map(|look| (wake, PollFd::new(look.as_fd(), PollFlags::POLLIN))));
+        }
+        let (wakes, mut fds): (Vec<Wake>, Vec<PollFd<'_>>) = waited.into_iter().unzip();
+        match poll(&mut fds, self.sleep()) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno).context("failed to wait for news"),
+        }
+        let woken = wakes.into_iter().zip(&fds).filter(|(_, fd)| fd.any().unwrap_or(false));
+        let woken: Vec<Wake> = woken.map(|(wake, _)| wake).collect();
+        let of_time = if Instant::now() >= self.poll_at { Wake::Poll } else { Wake::Due };
+        self.wakes.count(&woken, of_time);
+        Ok(woken)
+    }
+
+    /// Whether news are of use: a look that is due sees everything, however much comes before it begins.
+    fn listens(&self) -> bool {
+        let soon = Instant::now() + COALESCE;
+        self.due.is_none_or(|(_, _, at)| at > soon) && self.news.quiet().is_none()
     }
 
     /// Says what is wrong once, and that it is right again.
     fn trouble(&mut self, about: &'static str, what: Option<String>) {
-        let before = self.troubles.iter().position(|(known, _)| *known == about);
-        match (what, before) {
-            (Some(what), Some(at)) if self.troubles.get(at).is_some_and(|(_, known)| *known == what) => {}
-            (Some(what), before) => {
-                warn(&what);
-                before.map(|at| self.troubles.remove(at));
-                self.troubles.push((about, what));
-            }
-            (None, Some(at)) => {
-                let (_, what) = self.troubles.remove(at);
-                warn(&format!("right again: {what}"));
-            }
-            (None, None) => {}
+        let before = self.troubles.iter().position(|(known, _)| *known == about).map(|at| self.troubles.remove(at).1);
+        match (&what, &before) {
+            (Some(what), before) if before.as_ref() != Some(what) => self.teller.say(what),
+            (None, Some(before)) => self.teller.say(&format!("right again: {before}")),
+            _ => {}
         }
+        self.troubles.extend(what.map(|what| (about, what)));
     }
 
     /// Has something looked at, after a while at the earliest. A look that is under way began too early for it.
@@ -256,7 +245,9 @@ impl Resident {
             (None, None) => None,
         };
         let audit = self.audit.as_ref().map(Look::deadline);
-        let times = [look, audit, Some(self.full_at), Some(self.poll_at), self.tell_at, self.alive.map(|(_, at)| at)];
+        let quiet = self.news.quiet();
+        let times =
+            [look, audit, quiet, Some(self.full_at), Some(self.poll_at), self.tell_at, self.alive.map(|(_, at)| at)];
         let next = times.into_iter().flatten().min();
         let left = next.map(|at| at.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
         left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX))
@@ -265,23 +256,22 @@ impl Resident {
     /// Does what its time has come for.
     fn work(&mut self) {
         let now = Instant::now();
+        if now >= self.poll_at {
+            self.poll_at = now + self.pace.poll;
+            if let Some(cause) = self.news.ask() {
+                self.want(Extent::Usual, cause, Duration::ZERO);
+            }
+            self.trouble("watches", self.news.watches.trouble.clone());
+            self.alive = self.alive.map(|(every, _)| (every, now));
+        }
         if let Some((every, at)) = self.alive
             && now >= at
         {
             notify("WATCHDOG=1");
             self.alive = Some((every, now + every));
         }
-        if now >= self.poll_at {
-            self.poll_at = now + self.setup.poll;
-            if self.listeners.changed() {
-                self.want(Extent::Usual, Cause::Sockets, Duration::ZERO);
-            }
-            if self.watches.poll() {
-                self.want(Extent::Usual, Cause::Files, Duration::ZERO);
-            }
-        }
         if now >= self.full_at {
-            self.full_at = now + jitter(self.setup.full);
+            self.full_at = now + jitter(self.pace.full);
             self.want(Extent::Full, Cause::Time, Duration::ZERO);
         }
         if self.tell_at.is_some_and(|at| now >= at) {
@@ -303,7 +293,7 @@ impl Resident {
         }
         if self.audit_due && self.audit.is_none() {
             self.audit_due = false;
-            match Look::start(&self.setup.program, &self.setup.arguments, Extent::Passwords) {
+            match Look::start(&self.setup.arguments, Extent::Passwords) {
                 Ok(look) => self.audit = Some(look),
                 Err(error) => self.trouble("passwords", Some(format!("{error:#}"))),
             }
@@ -313,7 +303,8 @@ impl Resident {
             && now >= at.max(self.credit.ready())
         {
             self.due = None;
-            match Look::start(&self.setup.program, &self.setup.arguments, extent) {
+            self.news.forget();
+            match Look::start(&self.setup.arguments, extent) {
                 Ok(look) => self.look = Some((look, cause)),
                 Err(error) => {
                     self.trouble("look", Some(format!("{error:#}")));
@@ -323,38 +314,48 @@ impl Resident {
         }
     }
 
-    /// Hears of sockets that began to listen, somewhere. They may be another namespace's.
-    fn hear_of_listeners(&mut self) {
-        if self.trace.as_mut().is_some_and(|trace| !trace.drain()) {
-            self.trace = None;
+    /// Hears what the kernel tells.
+    fn hear_news(&mut self, wake: Wake) {
+        if let Some(cause) = self.news.hear(wake) {
+            self.want(Extent::Usual, cause, COALESCE);
         }
-        if self.listeners.changed() {
-            self.want(Extent::Usual, Cause::Sockets, COALESCE);
-        }
+        self.credit.spend_own(Instant::now());
+        self.news.pause(COALESCE, self.credit.ready());
     }
 
     /// Hears what the look under way tells.
-    fn hear(&mut self) {
-        let Some((look, cause)) = &mut self.look else { return };
+    ///
+    /// # Errors
+    /// The first look finds a wrong configuration, and there was never another one.
+    fn hear(&mut self) -> anyhow::Result<()> {
+        let Some((look, cause)) = &mut self.look else { return Ok(()) };
         let (extent, cause) = (look.extent, *cause);
-        let Some(heard) = look.hear() else { return };
-        let ended = self.look.take().map(|(look, _)| look.end(heard));
-        self.looks += 1;
-        let Some((answer, cpu)) = ended else { return };
-        self.credit.spend(cpu, Instant::now());
+        let Some(heard) = look.hear() else { return Ok(()) };
+        let Some((answer, cpu)) = self.look.take().map(|(look, _)| look.end(heard)) else { return Ok(()) };
+        self.cost.looks += 1;
+        self.cost.looks_cpu_ms += milliseconds(cpu);
+        let now = Instant::now();
+        self.credit.spend(cpu, now);
+        self.credit.spend_own(now);
         match answer {
             Ok(answer) => self.take(answer, extent, cause),
             Err(error) => {
+                let wrong = error.downcast_ref::<Ends>().is_some_and(|ends| ends.code == ExitCode::Config);
+                if wrong && self.last.is_none() {
+                    return Err(error);
+                }
                 self.trouble("look", Some(format!("{error:#}")));
                 self.want(extent, cause, RETRY);
             }
         }
+        Ok(())
     }
 
     /// Hears what the password audit tells. It watches nothing, and costs what its own budget says.
     fn hear_of_passwords(&mut self) {
         let Some(heard) = self.audit.as_mut().and_then(Look::hear) else { return };
-        let Some((answer, _)) = self.audit.take().map(|look| look.end(heard)) else { return };
+        let Some((answer, cpu)) = self.audit.take().map(|look| look.end(heard)) else { return };
+        self.cost.audits_cpu_ms += milliseconds(cpu);
         match answer {
             Ok(answer) => {
                 self.trouble("passwords", None);
@@ -370,47 +371,75 @@ impl Resident {
     fn take(&mut self, answer: Answer, extent: Extent, cause: Cause) {
         self.trouble("look", None);
         self.trouble("configuration", answer.troubles.into_iter().next());
-        if self.watches.replace(answer.places) {
+        if self.news.watches.replace(answer.places) {
             self.want(Extent::Usual, Cause::Files, COALESCE);
         }
-        let (watches, wrong) = (self.watches.count(), self.watches.trouble.clone());
-        self.trouble("watches", wrong);
+        self.trouble("watches", self.news.watches.trouble.clone());
         let at = jiff::Timestamp::now().to_string();
         let news = self.known.take(&answer.ran, answer.found, |check| extent.asks(check), &at);
         if news || self.last.is_none() {
             self.tell();
         }
         let Some(end) = answer.end else { return };
+        self.run_at(end.pace);
         let open = self.known.open().count();
         if self.last.is_none() {
             notify("READY=1");
             self.want(Extent::Full, Cause::Start, COALESCE);
         }
         self.audit_due |= extent == Extent::Full;
-        notify(&format!("STATUS={}: {open} findings open, {} directories watched", end.verdict, watches.0));
+        notify(&format!(
+            "STATUS={}: {open} findings open, {} directories watched",
+            end.verdict,
+            self.news.watches.count().0
+        ));
         self.last = Some(Last {
             at,
             extent: extent.word().to_owned(),
             cause: cause.word().to_owned(),
-            milliseconds: u64::try_from(answer.time.as_millis()).unwrap_or(u64::MAX),
+            milliseconds: milliseconds(answer.time),
             verdict: end.verdict,
             policy_digest: end.policy_digest,
         });
     }
 
-    /// Writes down what is to be told, and tells it.
+    /// Runs as is configured now.
+    fn run_at(&mut self, pace: Pace) {
+        if pace != self.pace {
+            let now = Instant::now();
+            self.pace = pace;
+            self.credit.set(pace.cpu_percent);
+            self.full_at = now + jitter(pace.full);
+            self.poll_at = self.poll_at.min(now + pace.poll);
+        }
+    }
+
+    /// Writes down what is to be told, and tells it. Who cannot be told keeps nobody else from it.
     fn tell(&mut self) {
         let dir = self.setup.known.parent().map_or(Ok(()), crate::files::private_dir);
-        let written = dir.and_then(|()| self.known.write(&self.setup.known));
-        self.trouble("state", written.err().map(|error| format!("{error:#}")));
-        let (told, why) = self.teller.tell(self.known.untold());
-        self.known.told(told);
-        self.tell_at = why.is_some().then(|| Instant::now() + AGAIN);
-        self.trouble("events", why);
+        let unwritten = dir.and_then(|()| self.known.write(&self.setup.known)).err().map(|error| format!("{error:#}"));
+        let mut again = unwritten.is_some().then_some(AGAIN);
+        let was_unwritten = self.troubles.iter().any(|(about, _)| *about == "state");
+        self.trouble("state", unwritten);
+        for (way, about) in [(Way::File, "events"), (Way::Journal, "journal")] {
+            let (told, why) = self.teller.tell(way, self.known.untold(way));
+            self.known.told(way, told);
+            // Who took some of it only wants a moment.
+            let waits = why.is_some().then_some(if told > 0 { REST } else { AGAIN });
+            again = again.into_iter().chain(waits).min();
+            self.trouble(about, why.filter(|_| told == 0));
+        }
+        self.known.trim();
+        self.tell_at = again.map(|again| Instant::now() + again);
+        if was_unwritten && again.is_none() {
+            // What looks could not keep, they can now.
+            self.want(Extent::Usual, Cause::Time, COALESCE);
+        }
     }
 
     fn status(&self) -> Status {
-        let (directories, polled) = self.watches.count();
+        let (directories, polled) = self.news.watches.count();
+        let trace = self.news.trace.as_ref();
         Status {
             schema: "hostward.status/1".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -422,11 +451,12 @@ impl Resident {
             watching: Watching {
                 directories,
                 polled,
-                listeners: if self.trace.is_some() { "tracepoint" } else { "poll" }.to_owned(),
-                poll_seconds: self.setup.poll.as_secs(),
+                listeners: if trace.is_some() { "tracepoint" } else { "poll" }.to_owned(),
+                trace_kib: trace.and_then(|trace| trace.kib),
+                poll_seconds: self.pace.poll.as_secs(),
             },
             troubles: self.troubles.iter().map(|(_, what)| what.clone()).collect(),
-            cost: Cost::now(self.looks),
+            cost: Cost { wakes: self.wakes.named(), ..self.cost.clone() }.with_own(),
         }
     }
 

@@ -1,7 +1,9 @@
 //! `hostward agent`: the resident.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Context;
 
@@ -9,9 +11,12 @@ use super::look::{Looking, look};
 use super::scan;
 use crate::config;
 use crate::exit_code::{Ends, ExitCode};
-use crate::resident::line::End;
+use crate::resident::line::{End, Pace};
 use crate::resident::look::{ACCESS, Extent, GUESSES, answer};
 use crate::resident::{Setup, places, status, trace};
+
+/// The first word of the process that stays. No command has it.
+const STAYS: &str = "@resident";
 
 /// Stay, watch what the last scan rested on, and report what becomes different
 ///
@@ -59,31 +64,36 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::Clean);
     }
-    let agent = args.looking.lasting_configuration()?.0.settings.agent;
-    crate::resident::run(Setup {
-        program: PathBuf::from("/proc/self/exe"),
-        arguments: std::env::args_os().skip_while(|word| word != "agent").skip(1).collect::<Vec<OsString>>(),
-        known: crate::survey::state_dir().join("known.json"),
-        events: Some(events()?),
-        door: PathBuf::from(status::SOCKET),
-        full: agent.full_scan,
-        poll: agent.poll,
-        cpu_percent: agent.cpu_percent,
-    })?;
-    Ok(ExitCode::Clean)
+    stay()
 }
 
-/// Where events are written, one a line.
-fn events() -> anyhow::Result<PathBuf> {
-    let dir = Path::new("/var/log/hostward");
-    crate::files::private_dir(dir).context("failed to find a place for events")?;
-    Ok(dir.join("events.jsonl"))
+/// Stays, in this process made anew: what reading the command line took of its memory is not carried along for months.
+fn stay() -> anyhow::Result<ExitCode> {
+    let words = std::env::args_os().skip_while(|word| word != "agent").skip(1);
+    let error = Command::new(crate::resident::PROGRAM).arg0("hostward").arg(STAYS).args(words).exec();
+    Err(error).context("failed to start the resident")
+}
+
+/// The resident, if this is its process: the first word says so, and the others are those of its looks.
+pub fn resident(mut words: impl Iterator<Item = OsString>) -> Option<anyhow::Result<ExitCode>> {
+    words.next().filter(|word| word == STAYS)?;
+    // Else it would be called by the link that it was started through. It is a name, and no more.
+    let _ = nix::sys::prctl::set_name(c"hostward");
+    let stayed = crate::resident::run(Setup {
+        arguments: words.collect(),
+        known: crate::survey::state_dir().join("known.json"),
+        events: Some(PathBuf::from("/var/log/hostward/events.jsonl")),
+        door: PathBuf::from(status::SOCKET),
+    });
+    Some(stayed.map(|()| ExitCode::Clean))
 }
 
 fn look_once(looking: &Looking, extent: Extent) -> anyhow::Result<ExitCode> {
     let mut looking = looking.clone();
     let (all, trouble) = looking.lasting_configuration()?;
-    let mut end = End { verdict: "pass".to_owned(), policy_digest: config::digest(&all.policy) };
+    let agent = all.settings.agent;
+    let pace = Pace { full: agent.full_scan, poll: agent.poll, cpu_percent: agent.cpu_percent };
+    let mut end = End { verdict: "pass".to_owned(), policy_digest: config::digest(&all.policy), pace };
     // They choose between remedies, which only the report of a full look tells.
     looking.without_logins = extent != Extent::Full;
     match extent {

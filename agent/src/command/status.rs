@@ -65,24 +65,44 @@ fn text(status: &Status, lang: Lang) -> String {
         ));
     }
     let watching = &status.watching;
+    let kernel = watching.trace_kib.map(|kib| format!(", {kib} KiB"));
+    let listeners = watching.listeners.clone() + &kernel.unwrap_or_default();
     lines.push(say(
         format!(
             "watches {} directories, asks for {} more and for sockets every {} s ({})",
-            watching.directories, watching.polled, watching.poll_seconds, watching.listeners
+            watching.directories, watching.polled, watching.poll_seconds, listeners
         ),
         format!(
             "监视 {} 个目录，另有 {} 个目录和套接字每 {} 秒查询一次（{}）",
-            watching.directories, watching.polled, watching.poll_seconds, watching.listeners
+            watching.directories, watching.polled, watching.poll_seconds, listeners
         ),
     ));
-    let (cost, hours) = (&status.cost, status.full_look_in / 3600);
-    let pss = cost.pss_kib.map_or_else(|| "?".to_owned(), |kib| kib.to_string());
-    lines.push(say(
-        format!("{pss} KiB of memory, {} ms of processor time and {} ms in {} looks since {}; everything is looked at again in {hours} h", cost.own_cpu_ms, cost.looks_cpu_ms, cost.looks, status.since),
-        format!("内存 {pss} KiB；自 {} 起占用处理器 {} 毫秒，{} 次检查占用 {} 毫秒；{hours} 小时后全面检查", status.since, cost.own_cpu_ms, cost.looks, cost.looks_cpu_ms),
-    ));
+    lines.extend(cost(status, lang));
     for trouble in &status.troubles {
         lines.push(say(format!("trouble: {}", escape(trouble)), format!("异常：{}", escape(trouble))));
     }
     lines.into_iter().map(|line| line + "\n").collect()
+}
+
+/// What it costs, and what it does for it.
+fn cost(status: &Status, lang: Lang) -> [String; 2] {
+    let (cost, hours, since) = (&status.cost, status.full_look_in / 3600, &status.since);
+    let (own, looks, count, audits) = (cost.own_cpu_ms, cost.looks_cpu_ms, cost.looks, cost.audits_cpu_ms);
+    let pss = cost.pss_kib.map_or_else(|| "?".to_owned(), |kib| kib.to_string());
+    let wakes: Vec<String> = cost.wakes.iter().map(|(reason, count)| format!("{} {count}", escape(reason))).collect();
+    if lang == Lang::Zh {
+        return [
+            format!(
+                "内存 {pss} KiB；自 {since} 起占用处理器 {own} 毫秒，{count} 次检查占用 {looks} 毫秒，口令审计占用 {audits} 毫秒；{hours} 小时后全面检查"
+            ),
+            format!("唤醒次数及原因：{}", wakes.join("，")),
+        ];
+    }
+    [
+        format!(
+            "{pss} KiB of memory; processor time since {since}: {own} ms, {looks} ms in {count} looks, {audits} ms in password \
+             audits; everything is looked at again in {hours} h"
+        ),
+        format!("woken by: {}", wakes.join(", ")),
+    ]
 }

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use hostward_checks::check::Profile;
 use serde::{Deserialize, Serialize};
 
-use super::{Configuration, Sources};
+use super::{Configuration, Sources, Texts, wrong};
 
 /// The files of a configuration, by their paths in its directory, as they were when it was good.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,31 +25,30 @@ pub fn load(
     otherwise: Profile,
     kept: &Path,
 ) -> anyhow::Result<(Configuration, Option<String>)> {
-    let wrong = match Configuration::load(sources, profile, otherwise) {
+    let mut problems = Vec::new();
+    let texts = Texts::read(sources, &mut problems);
+    let problems = match Configuration::of(&texts, problems, profile, otherwise) {
         Ok(good) => {
             // One that cannot be kept holds all the same.
-            let trouble = keep(sources, &good, kept).err().map(|error| format!("{error:#}"));
+            let trouble = keep(sources, &texts, kept).err().map(|error| format!("{error:#}"));
             return Ok((good, trouble));
         }
-        Err(wrong) => wrong,
+        Err(problems) => problems,
     };
-    match last(sources, profile, otherwise, kept) {
+    let wrong = wrong(&problems);
+    match last(sources, kept).and_then(|texts| Configuration::of(&texts, Vec::new(), profile, otherwise).ok()) {
         Some(good) => Ok((good, Some(format!("the configuration is wrong, the last good one holds: {wrong:#}")))),
         None => Err(wrong),
     }
 }
 
-fn keep(sources: &Sources, good: &Configuration, kept: &Path) -> anyhow::Result<()> {
+fn keep(sources: &Sources, good: &Texts, kept: &Path) -> anyhow::Result<()> {
     let Some(directory) = &sources.directory else { return Ok(()) };
-    let mut files = BTreeMap::new();
-    for file in &good.files {
-        // Those that the command line named are not ours to keep.
-        if let Ok(inside) = file.strip_prefix(directory) {
-            let text = std::fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
-            files.insert(inside.to_path_buf(), text);
-        }
-    }
-    let now = Kept { files };
+    // Those that the command line named are not ours to keep.
+    let inside = |(file, text): &(PathBuf, String)| {
+        file.strip_prefix(directory).ok().map(|inside| (inside.to_path_buf(), text.clone()))
+    };
+    let now = Kept { files: good.settings.iter().chain(&good.policy).filter_map(inside).collect() };
     if read(kept).as_ref() == Some(&now) {
         return Ok(());
     }
@@ -64,22 +62,24 @@ fn read(kept: &Path) -> Option<Kept> {
     serde_json::from_slice(&std::fs::read(kept).ok()?).ok()
 }
 
-/// The kept files are read as files, by the same rules as the others.
-fn last(sources: &Sources, profile: Option<Profile>, otherwise: Profile, kept: &Path) -> Option<Configuration> {
-    let files = read(kept)?.files;
-    let dir = tempfile::tempdir().ok()?;
-    for (inside, text) in &files {
-        let path = dir.path().join(
-            inside
-                .file_name()
-                .filter(|_| inside.components().count() == 1)
-                .map_or_else(|| PathBuf::from("policy.d").join(inside.file_name().unwrap_or_default()), PathBuf::from),
-        );
-        std::fs::create_dir_all(path.parent()?).ok()?;
-        std::fs::write(path, text).ok()?;
+/// The kept files, in the place of those that the command line did not name. No file is made for it: the resident has no
+/// place for one but its own, which may be full.
+fn last(sources: &Sources, kept: &Path) -> Option<Texts> {
+    let directory = sources.directory.as_ref()?;
+    let mut problems = Vec::new();
+    // Without a directory there are those that were named, and no others.
+    let mut texts = Texts::read(&Sources { directory: None, ..sources.clone() }, &mut problems);
+    let (fragments, files): (Vec<_>, Vec<_>) =
+        read(kept)?.files.into_iter().partition(|(inside, _)| inside.starts_with("policy.d"));
+    for (inside, text) in files.into_iter().chain(fragments) {
+        let file = directory.join(&inside);
+        if inside == Path::new("hostward.toml") {
+            texts.settings.get_or_insert((file, text));
+        } else if sources.policy.is_none() {
+            texts.policy.push((file, text));
+        }
     }
-    let sources = Sources { directory: Some(dir.path().to_path_buf()), ..sources.clone() };
-    Configuration::read(&sources, profile, otherwise).ok()
+    problems.is_empty().then_some(texts)
 }
 
 #[cfg(test)]

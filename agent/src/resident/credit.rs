@@ -1,13 +1,18 @@
-//! What looks may cost.
+//! What the resident and its looks may cost.
 
 use std::time::{Duration, Instant};
 
-/// Processor time that looks may take: so much at once, and a share of the time in the long run.
+use nix::time::{ClockId, clock_gettime};
+
+/// Processor time that may be taken: so much at once, and a share of the time in the long run. The password audit is not part of
+/// it: its own budget bounds it.
 #[derive(Debug)]
 pub(super) struct Credit {
     left: f64,
     at: Instant,
     share: f64,
+    /// What this process itself has taken, as far as it is spent.
+    own: Duration,
 }
 
 impl Credit {
@@ -15,7 +20,14 @@ impl Credit {
 
     /// All of what may be taken at once.
     pub(super) fn new(percent: u32, now: Instant) -> Self {
-        Self { left: Self::MOST, at: now, share: f64::from(percent.max(1)) / 100.0 }
+        let mut credit = Self { left: Self::MOST, at: now, share: 0.0, own: own() };
+        credit.set(percent);
+        credit
+    }
+
+    /// Another share, from now on.
+    pub(super) fn set(&mut self, percent: u32) {
+        self.share = f64::from(percent.max(1)) / 100.0;
     }
 
     /// So much was taken.
@@ -25,10 +37,22 @@ impl Credit {
         self.left -= cpu.as_secs_f64();
     }
 
-    /// When the next look may begin.
+    /// What this process itself took since it was asked last is spent too.
+    pub(super) fn spend_own(&mut self, now: Instant) {
+        let own = own();
+        self.spend(own.saturating_sub(self.own), now);
+        self.own = own;
+    }
+
+    /// When more may be taken.
     pub(super) fn ready(&self) -> Instant {
         if self.left > 0.0 { self.at } else { self.at + Duration::from_secs_f64(-self.left / self.share) }
     }
+}
+
+/// Processor time of this process.
+fn own() -> Duration {
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 #[cfg(test)]

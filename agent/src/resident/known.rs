@@ -13,7 +13,7 @@ use super::line::{Found, Ran};
 
 /// The version of the file.
 const SCHEMA: &str = "hostward.known/1";
-/// As many untold events are kept; beyond them the oldest go, and their number is told.
+/// As many events are kept for who could not be told; beyond them the oldest go, and their number is told.
 const MOST: usize = 1000;
 
 /// What happened to a finding.
@@ -42,6 +42,15 @@ impl Kind {
     }
 }
 
+/// Where events are told. Each place is told all of them, whatever becomes of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The file.
+    File,
+    /// The journal.
+    Journal,
+}
+
 /// One transition of one finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -67,6 +76,9 @@ pub struct Known {
     open: BTreeMap<String, Found>,
     /// Told to nobody yet, as far as this file knows.
     untold: Vec<Event>,
+    /// How many of these are in the file already, and in the journal: one of the two is 0.
+    #[serde(default)]
+    told: (usize, usize),
     /// Events that were dropped because nobody could be told.
     #[serde(default)]
     dropped: u64,
@@ -84,6 +96,7 @@ impl Known {
             transitions: 0,
             open: BTreeMap::new(),
             untold: Vec::new(),
+            told: (0, 0),
             dropped: 0,
         })
     }
@@ -149,20 +162,36 @@ impl Known {
         }
         let id = format!("{}-{}-{}", finding.fingerprint, self.word, self.transitions);
         self.untold.push(Event { id, kind, at: at.to_owned(), finding });
-        if self.untold.len() > MOST {
-            self.untold.remove(0);
-            self.dropped += 1;
+    }
+
+    /// What was not told there yet, oldest first.
+    pub fn untold(&self, way: Way) -> &[Event] {
+        let told = if way == Way::File { self.told.0 } else { self.told.1 };
+        self.untold.get(told..).unwrap_or_default()
+    }
+
+    /// As many of the oldest were told there.
+    pub fn told(&mut self, way: Way, count: usize) {
+        let (file, journal) = &mut self.told;
+        *(if way == Way::File { file } else { journal }) += count;
+        let everywhere = self.told.0.min(self.told.1);
+        self.forget(everywhere);
+    }
+
+    /// What could not be told is kept to be told later, but not without end.
+    pub fn trim(&mut self) {
+        let over = self.untold.len().saturating_sub(MOST);
+        self.forget(over);
+        self.dropped += over as u64;
+    }
+
+    fn forget(&mut self, oldest: usize) {
+        self.untold.drain(..oldest.min(self.untold.len()));
+        self.told = (self.told.0.saturating_sub(oldest), self.told.1.saturating_sub(oldest));
+        if self.untold.is_empty() {
+            // What a storm left is given back.
+            self.untold = Vec::new();
         }
-    }
-
-    /// What nobody was told yet, oldest first.
-    pub fn untold(&self) -> &[Event] {
-        &self.untold
-    }
-
-    /// As many of the oldest were told.
-    pub fn told(&mut self, count: usize) {
-        self.untold.drain(..count.min(self.untold.len()));
     }
 
     /// How many events were dropped because nobody could be told.
@@ -195,8 +224,10 @@ mod tests {
     }
 
     fn told(known: &mut Known) -> Vec<(Kind, String)> {
-        let out = known.untold().iter().map(|event| (event.kind, event.id.clone())).collect();
-        known.told(usize::MAX);
+        let out: Vec<_> = known.untold(Way::File).iter().map(|event| (event.kind, event.id.clone())).collect();
+        known.told(Way::File, out.len());
+        known.told(Way::Journal, out.len());
+        assert!(known.untold.is_empty());
         out
     }
 
@@ -252,9 +283,28 @@ mod tests {
     #[test]
     fn the_oldest_go_where_nobody_can_be_told() {
         let mut known = Known::new().unwrap();
-        for number in 0..MOST + 5 {
-            known.take(&[], vec![found(&number.to_string(), "low")], |_| false, "t");
-        }
-        assert_eq!((known.untold().len(), known.dropped()), (MOST, 5));
+        let many = (0..MOST + 5).map(|number| found(&number.to_string(), "low")).collect();
+        known.take(&[], many, |_| false, "t");
+        assert_eq!((known.untold(Way::Journal).len(), known.dropped()), (MOST + 5, 0), "what comes at once is told");
+        known.told(Way::File, 3);
+        known.trim();
+        assert_eq!((known.untold(Way::Journal).len(), known.dropped()), (MOST, 5));
+        assert_eq!(known.untold(Way::File).len(), MOST);
+    }
+
+    #[test]
+    fn each_place_is_told_everything_whatever_becomes_of_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("known.json");
+        let mut known = Known::new().unwrap();
+        known.take(&[], ["a", "b", "c"].map(|name| found(name, "low")).into(), |_| false, "t");
+        known.told(Way::File, 2);
+        known.write(&path).unwrap();
+        let mut known = Known::read(&path).unwrap().0;
+        assert_eq!((known.untold(Way::File).len(), known.untold(Way::Journal).len()), (1, 3));
+        known.told(Way::Journal, 3);
+        assert_eq!((known.untold(Way::File).len(), known.untold(Way::Journal).len()), (1, 0));
+        known.told(Way::File, 1);
+        assert_eq!((known.told, known.untold.len()), ((0, 0), 0));
     }
 }

@@ -3,6 +3,8 @@
 //! A look is a process of its own. Whatever it costs in memory goes with it, a panic in it is an error of that look, and nothing
 //! that it has read can be stale in the next one.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// One line.
@@ -76,6 +78,19 @@ pub struct End {
     pub verdict: String,
     /// SHA-256 of the policy in force, in hex.
     pub policy_digest: String,
+    /// How the resident is to run.
+    pub pace: Pace,
+}
+
+/// How the resident runs: `[agent]` of hostward.toml, which only looks read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pace {
+    /// How often everything is looked at, give or take a tenth.
+    pub full: Duration,
+    /// How often is asked for what nobody tells of.
+    pub poll: Duration,
+    /// The share of one processor that the resident and its looks may take in the long run, percent.
+    pub cpu_percent: u32,
 }
 
 /// Bytes as they are on disk, written as text: one character a byte.

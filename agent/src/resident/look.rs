@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,9 @@ use anyhow::{Context, bail};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::resource::{UsageWho, getrusage};
 
+use super::PROGRAM;
 use super::line::{End, Found, Line, Place, Ran};
+use crate::exit_code::{Ends, ExitCode};
 use crate::judge::Judged;
 use crate::report::message;
 use crate::sanitize::escape;
@@ -154,8 +156,9 @@ impl Look {
     ///
     /// # Errors
     /// No process can be started.
-    pub fn start(program: &Path, arguments: &[OsString], extent: Extent) -> anyhow::Result<Self> {
-        let mut child = Command::new(program)
+    pub fn start(arguments: &[OsString], extent: Extent) -> anyhow::Result<Self> {
+        let mut child = Command::new(PROGRAM)
+            .arg0("hostward")
             .arg("agent")
             .args(arguments)
             .arg(format!("--look={}", extent.word()))
@@ -164,7 +167,7 @@ impl Look {
             // It tells its own unit, not ours.
             .env_remove("NOTIFY_SOCKET")
             .spawn()
-            .with_context(|| format!("failed to start {}", program.display()))?;
+            .context("failed to start a look")?;
         let out = child.stdout.take().context("a look has no output")?;
         fcntl(&out, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).context("failed to read from a look")?;
         let (pending, answer, began) = (Vec::new(), Answer::default(), Instant::now());
@@ -230,7 +233,7 @@ impl Look {
         self.answer.time = self.began.elapsed();
         let answer = heard.and(status).and_then(|status| match &self.answer.end {
             Some(_) if status.success() => Ok(self.answer),
-            _ => bail!("a look failed ({status}): the journal of this unit says why"),
+            _ => Err(failed(status)),
         });
         (answer, cpu)
     }
@@ -249,14 +252,16 @@ impl AsFd for Look {
     }
 }
 
+/// Why a look gave no answer.
+fn failed(status: std::process::ExitStatus) -> anyhow::Error {
+    let wrong = ExitCode::Config;
+    if status.code() == Some(wrong as i32) {
+        return Ends::with(wrong, "the configuration is wrong, and there was no good one yet");
+    }
+    anyhow::anyhow!("a look failed ({status}): the journal of this unit says why")
+}
+
 /// Processor time of all children that have ended.
 fn children() -> Duration {
-    let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return Duration::ZERO };
-    [usage.user_time(), usage.system_time()]
-        .iter()
-        .map(|time| {
-            let seconds = Duration::from_secs(u64::try_from(time.tv_sec()).unwrap_or(0));
-            seconds + Duration::from_micros(u64::try_from(time.tv_usec()).unwrap_or(0))
-        })
-        .sum()
+    getrusage(UsageWho::RUSAGE_CHILDREN).map_or(Duration::ZERO, |usage| super::status::taken(&usage))
 }

@@ -1,5 +1,6 @@
 //! What the resident says of itself, over a socket that only root can reach.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
@@ -70,6 +71,8 @@ pub struct Watching {
     pub polled: usize,
     /// `tracepoint`: new listeners are told by the kernel; `poll`: they are asked for.
     pub listeners: String,
+    /// Memory of the kernel that the tracepoint's buffers take, KiB. None: there are none, or the kernel does not tell.
+    pub trace_kib: Option<u64>,
     /// How often is asked for what nobody tells of, seconds.
     pub poll_seconds: u64,
 }
@@ -83,28 +86,39 @@ pub struct Cost {
     pub own_cpu_ms: u64,
     /// Processor time of its looks, milliseconds.
     pub looks_cpu_ms: u64,
+    /// Processor time of password audits, milliseconds, which have a budget of their own.
+    pub audits_cpu_ms: u64,
     /// Looks so far.
     pub looks: u64,
+    /// What woke it how often. One wake-up may have several reasons.
+    pub wakes: BTreeMap<String, u64>,
 }
 
 impl Cost {
-    /// What the kernel says of this process and of its children that have ended.
-    pub fn now(looks: u64) -> Self {
+    /// With what the kernel says of this process.
+    #[must_use]
+    pub fn with_own(mut self) -> Self {
         use nix::sys::resource::{UsageWho, getrusage};
-        let milliseconds = |who| {
-            let times = getrusage(who).map(|usage| [usage.user_time(), usage.system_time()]);
-            let one = |time: &nix::sys::time::TimeVal| time.tv_sec() * 1000 + time.tv_usec() / 1000;
-            times.map_or(0, |times| u64::try_from(times.iter().map(one).sum::<i64>()).unwrap_or(0))
-        };
         let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
         let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
-        Self {
-            pss_kib: pss.and_then(|rest| rest.split_whitespace().next()?.parse().ok()),
-            own_cpu_ms: milliseconds(UsageWho::RUSAGE_SELF),
-            looks_cpu_ms: milliseconds(UsageWho::RUSAGE_CHILDREN),
-            looks,
-        }
+        self.pss_kib = pss.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+        self.own_cpu_ms = getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| milliseconds(taken(&usage)));
+        self
     }
+}
+
+/// Processor time of a process, or of several.
+pub(super) fn taken(usage: &nix::sys::resource::Usage) -> Duration {
+    let one = |time: nix::sys::time::TimeVal| {
+        let seconds = Duration::from_secs(u64::try_from(time.tv_sec()).unwrap_or(0));
+        seconds + Duration::from_micros(u64::try_from(time.tv_usec()).unwrap_or(0))
+    };
+    one(usage.user_time()) + one(usage.system_time())
+}
+
+/// A time in whole milliseconds.
+pub(super) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Answers who asks.
@@ -202,9 +216,15 @@ mod tests {
             last: None,
             full_look_in: 5,
             findings: Vec::new(),
-            watching: Watching { directories: 1, polled: 0, listeners: "poll".to_owned(), poll_seconds: 60 },
+            watching: Watching {
+                directories: 1,
+                polled: 0,
+                listeners: "poll".to_owned(),
+                trace_kib: None,
+                poll_seconds: 60,
+            },
             troubles: Vec::new(),
-            cost: Cost::now(3),
+            cost: Cost::default().with_own(),
         }
     }
 

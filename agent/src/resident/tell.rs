@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::Serialize;
 
-use super::known::{Event, Kind};
+use super::known::{Event, Kind, Way};
 use crate::sanitize::escape;
 
 /// Where the journal takes entries (`systemd.journal-fields(7)`, the native protocol).
@@ -69,15 +69,25 @@ impl Teller {
         Ok(Self { journal: PathBuf::from(JOURNAL), file, socket: socket.context("failed to make a socket")? })
     }
 
-    /// Tells events in their order. How many were told everywhere; why the next was not.
-    pub fn tell(&self, events: &[Event]) -> (usize, Option<String>) {
+    /// Tells events in their order. How many were told there; why the next was not.
+    pub fn tell(&self, way: Way, events: &[Event]) -> (usize, Option<String>) {
         for (count, event) in events.iter().enumerate() {
-            // The file first: what is told twice has one id, what is not told is lost.
-            if let Err(error) = self.to_file(event).and_then(|()| self.to_journal(event)) {
+            let told = if way == Way::File { self.to_file(event) } else { self.to_journal(event) };
+            if let Err(error) = told {
                 return (count, Some(format!("{error:#}")));
             }
         }
         (events.len(), None)
+    }
+
+    /// Says what goes wrong, or right again. Standard error leads to the journal, until that is stopped: then never again.
+    pub fn say(&self, text: &str) {
+        if crate::warning::try_warn(text).is_err() {
+            let entry =
+                format!("MESSAGE=hostward: warning: {}\nPRIORITY=4\nSYSLOG_IDENTIFIER=hostward\n", escape(text));
+            // Then `hostward status` alone says it.
+            let _ = self.socket.send_to(entry.as_bytes(), &self.journal);
+        }
     }
 
     fn to_journal(&self, event: &Event) -> anyhow::Result<()> {
@@ -99,7 +109,8 @@ impl Teller {
             fingerprint: &finding.fingerprint,
         };
         let line = format!("{}\n", serde_json::to_string(&row)?);
-        append(path, line.as_bytes()).with_context(|| format!("failed to write {}", path.display()))
+        let dir = path.parent().map_or(Ok(()), crate::files::private_dir);
+        dir.and_then(|()| append(path, line.as_bytes())).with_context(|| format!("failed to write {}", path.display()))
     }
 }
 
@@ -182,23 +193,24 @@ mod tests {
     }
 
     #[test]
-    fn the_journal_and_the_file_are_told_in_order_and_what_fails_is_kept() {
+    fn the_journal_and_the_file_are_told_in_order_whatever_becomes_of_the_other() {
         let dir = tempfile::tempdir().unwrap();
-        let (journal, file) = (dir.path().join("socket"), dir.path().join("events.jsonl"));
+        let (journal, file) = (dir.path().join("socket"), dir.path().join("log/events.jsonl"));
         let mut teller = Teller::new(Some(file.clone())).unwrap();
         teller.journal = journal.clone();
         let events = [event("a"), event("b")];
-        let (count, why) = teller.tell(&events);
+        let (count, why) = teller.tell(Way::Journal, &events);
         assert_eq!(count, 0);
         assert!(why.unwrap().contains("failed to tell the journal"));
+        assert_eq!(teller.tell(Way::File, &events), (2, None));
         let listening = UnixDatagram::bind(&journal).unwrap();
-        assert_eq!(teller.tell(&events), (2, None));
+        assert_eq!(teller.tell(Way::Journal, &events), (2, None));
         let mut buffer = [0; 4096];
         let length = listening.recv(&mut buffer).unwrap();
         let got = String::from_utf8_lossy(&buffer[..length]).into_owned();
         assert!(got.contains("PRIORITY=2\n") && got.contains("HOSTWARD_EVENT_ID=fp-word-1\n"), "{got}");
         let rows = std::fs::read_to_string(&file).unwrap();
-        assert_eq!(rows.lines().count(), 3);
+        assert_eq!(rows.lines().count(), 2);
         for row in rows.lines() {
             assert_eq!(serde_json::from_str::<serde_json::Value>(row).unwrap()["event"], "new");
         }

@@ -82,21 +82,28 @@ pub fn remove() -> anyhow::Result<()> {
 
 /// The kernel's news of listeners.
 #[derive(Debug)]
-pub struct Trace(File);
+pub struct Trace {
+    news: File,
+    /// Memory of the kernel that its buffers take, KiB. None: the kernel does not tell.
+    pub kib: Option<u64>,
+}
 
 impl Trace {
     /// Opens the instance. None: it was not made.
     pub fn open() -> Option<Self> {
-        let path = instance().ok()?.join("trace_pipe");
+        let instance = instance().ok()?;
         let flags = nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC;
-        OpenOptions::new().read(true).custom_flags(flags).open(path).ok().map(Self)
+        let news = OpenOptions::new().read(true).custom_flags(flags).open(instance.join("trace_pipe")).ok()?;
+        // In every processor's buffer: "16", or "7 (expanded: 1408)" where none was written yet.
+        let text = std::fs::read_to_string(instance.join("buffer_total_size_kb")).unwrap_or_default();
+        Some(Self { news, kib: text.split_whitespace().next().and_then(|number| number.parse().ok()) })
     }
 
     /// Reads all news there are: what they say is not needed. Whether more may come.
     pub fn drain(&mut self) -> bool {
         let mut buffer = [0_u8; 4096];
         loop {
-            match self.0.read(&mut buffer) {
+            match self.news.read(&mut buffer) {
                 Ok(0) => return false,
                 Ok(_) => {}
                 Err(error) => {
@@ -110,6 +117,6 @@ impl Trace {
 
 impl std::os::fd::AsFd for Trace {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.0.as_fd()
+        self.news.as_fd()
     }
 }

@@ -85,13 +85,16 @@ impl Watched {
 /// The watches of a resident.
 #[derive(Debug)]
 pub struct Watches {
-    inotify: Inotify,
+    /// None: the kernel gives none. Everything is polled then.
+    inotify: Option<Inotify>,
     root: OwnedFd,
     places: HashMap<PathBuf, Watched>,
     paths: HashMap<WatchDescriptor, PathBuf>,
     /// Directories for which the kernel grants no watch: looked at again and again instead.
     polled: HashSet<PathBuf>,
-    /// Why not.
+    /// News were lost: which watches stand is not known any more.
+    lost: bool,
+    /// Why something is polled.
     pub trouble: Option<String>,
 }
 
@@ -99,14 +102,17 @@ impl Watches {
     /// No watch yet, below `/`.
     ///
     /// # Errors
-    /// The kernel gives no inotify instance: all that its user may have are in use.
+    /// `/` cannot be opened.
     pub fn new() -> anyhow::Result<Self> {
-        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
-            .context("failed to watch files (fs.inotify.max_user_instances)")?;
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let root = nix::fcntl::open("/", flags, Mode::empty()).context("failed to open /")?;
         let (places, paths, polled) = (HashMap::new(), HashMap::new(), HashSet::new());
-        Ok(Self { inotify, root, places, paths, polled, trouble: None })
+        Ok(Self { inotify: None, root, places, paths, polled, lost: false, trouble: None })
+    }
+
+    /// What news come through, if the kernel gives it.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.inotify.as_ref().map(AsFd::as_fd)
     }
 
     /// How many directories are watched, and how many the kernel grants no watch for.
@@ -117,19 +123,21 @@ impl Watches {
     /// Watches what the last look rested on, and nothing else. Whether something has changed since it was seen.
     pub fn replace(&mut self, places: Vec<Place>) -> bool {
         let mut wanted: HashMap<PathBuf, Watched> = places.into_iter().map(Watched::of).collect();
+        let lost = std::mem::take(&mut self.lost);
         // A directory that was moved away is watched still, and no more what stands at its path.
         let same = |path: &PathBuf| {
             let (before, now) = (self.places.get(path), wanted.get(path));
-            before.zip(now).is_some_and(|(before, now)| before.id == now.id && before.mask() == now.mask())
+            !lost && before.zip(now).is_some_and(|(before, now)| before.id == now.id && before.mask() == now.mask())
         };
         let gone: Vec<WatchDescriptor> =
             self.paths.iter().filter(|(_, path)| !same(path)).map(|(watch, _)| *watch).collect();
         for watch in gone {
             self.paths.remove(&watch);
             // It may have gone with its directory.
-            let _ = self.inotify.rm_watch(watch);
+            let _ = self.inotify.as_ref().map(|inotify| inotify.rm_watch(watch));
         }
-        (self.polled, self.trouble) = (HashSet::new(), None);
+        self.polled.clear();
+        self.begin();
         let known: HashSet<PathBuf> = self.paths.values().cloned().collect();
         let mut changed = false;
         for (path, watched) in &mut wanted {
@@ -141,6 +149,23 @@ impl Watches {
         changed
     }
 
+    /// Asks the kernel for what news come through, where there is none yet.
+    fn begin(&mut self) {
+        self.trouble = None;
+        if self.inotify.is_none() {
+            match Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC) {
+                Ok(inotify) => self.inotify = Some(inotify),
+                Err(errno) => self.refused(errno, "fs.inotify.max_user_instances"),
+            }
+        }
+    }
+
+    fn refused(&mut self, errno: Errno, knob: &str) {
+        let limit = if matches!(errno, Errno::EMFILE | Errno::ENOSPC) { format!(" ({knob})") } else { String::new() };
+        let why = format!("the kernel grants no watch: {}{limit}; what is not watched is polled", errno.desc());
+        self.trouble.get_or_insert(why);
+    }
+
     /// Watches a directory. Whether it is as it was seen.
     fn add(&mut self, path: &Path, watched: &mut Watched) -> bool {
         let Ok(dir) = self.open(path) else { return false };
@@ -148,14 +173,15 @@ impl Watches {
         let seen = std::mem::replace(&mut watched.id, (now.st_dev, now.st_ino));
         // By descriptor: whatever stands at the path by now, this directory is watched.
         let door = format!("/proc/self/fd/{}", dir.as_raw_fd());
-        match self.inotify.add_watch(door.as_str(), watched.mask()) {
-            Ok(watch) => {
+        match self.inotify.as_ref().map(|inotify| inotify.add_watch(door.as_str(), watched.mask())) {
+            Some(Ok(watch)) => {
                 self.paths.insert(watch, path.to_path_buf());
             }
-            Err(errno) => {
+            refused => {
                 self.polled.insert(path.to_path_buf());
-                let knob = if errno == Errno::ENOSPC { " (fs.inotify.max_user_watches)" } else { "" };
-                self.trouble = Some(format!("the kernel grants no watch: {}{knob}", errno.desc()));
+                if let Some(Err(errno)) = refused {
+                    self.refused(errno, "fs.inotify.max_user_watches");
+                }
             }
         }
         seen == watched.id && watched.stands(dir.as_fd())
@@ -173,27 +199,33 @@ impl Watches {
     }
 
     /// Reads all news there are. Whether one of them counts.
-    ///
-    /// # Errors
-    /// The kernel tells no more.
-    pub fn read(&mut self) -> anyhow::Result<bool> {
+    pub fn read(&mut self) -> bool {
         let mut counts = false;
-        loop {
-            match self.inotify.read_events() {
+        while let Some(inotify) = &self.inotify {
+            match inotify.read_events() {
                 Ok(events) => {
                     for event in events {
                         counts |= self.take(&event);
                     }
                 }
-                Err(Errno::EAGAIN) => return Ok(counts),
+                Err(Errno::EAGAIN) => break,
                 Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno).context("failed to hear of changes of files"),
+                Err(errno) => {
+                    // It is asked for anew with the look that follows.
+                    self.inotify = None;
+                    self.paths.clear();
+                    self.refused(errno, "");
+                    return true;
+                }
             }
         }
+        counts
     }
 
     fn take(&mut self, event: &InotifyEvent) -> bool {
         if event.mask.intersects(ALL) {
+            // Among what was lost may be that a watch ended with its directory.
+            self.lost |= event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW);
             return true;
         }
         if event.mask.contains(AddWatchFlags::IN_IGNORED) {
@@ -206,16 +238,22 @@ impl Watches {
         }
     }
 
-    /// Looks at what the kernel grants no watch for. Whether something is not as it was seen.
-    pub fn poll(&self) -> bool {
-        let mut places = self.polled.iter().filter_map(|path| Some((path, self.places.get(path)?)));
-        places.any(|(path, watched)| !self.open(path).is_ok_and(|dir| watched.stands(dir.as_fd())))
-    }
-}
-
-impl AsFd for Watches {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inotify.as_fd()
+    /// Looks at what the kernel grants no watch for, and asks it for one again. Whether something is not as it was seen.
+    pub fn poll(&mut self) -> bool {
+        if self.polled.is_empty() {
+            return false;
+        }
+        self.begin();
+        let mut changed = false;
+        for path in std::mem::take(&mut self.polled) {
+            let Some((path, mut watched)) = self.places.remove_entry(&path) else { continue };
+            changed |= !self.add(&path, &mut watched);
+            self.places.insert(path.clone(), watched);
+            // That a name came into a directory shows in the directory itself, which is a name in the one above.
+            let above = path.parent().and_then(|above| Some((above, self.places.get(above)?)));
+            changed |= above.is_some_and(|(above, names)| !self.open(above).is_ok_and(|dir| names.stands(dir.as_fd())));
+        }
+        changed
     }
 }
 
@@ -284,9 +322,9 @@ mod tests {
         ];
         for (what, change, counts) in changes {
             change();
-            assert_eq!(watches.read().unwrap(), counts, "{what}");
+            assert_eq!(watches.read(), counts, "{what}");
             watches.replace(look());
-            watches.read().unwrap();
+            watches.read();
         }
     }
 
@@ -315,6 +353,6 @@ mod tests {
         let mut watches = Watches::new().unwrap();
         assert!(watches.replace(places), "the directory is not what it was");
         std::fs::write(dir.path().join("real/file"), "y").unwrap();
-        assert!(!watches.read().unwrap());
+        assert!(!watches.read());
     }
 }
