@@ -2,21 +2,27 @@
 
 use std::path::Path;
 
-use hostward_checks::check::Lang;
+use hostward_checks::check::{Lang, Severity};
 
 use super::{LangArg, language, print};
 use crate::exit_code::ExitCode;
+use crate::resident::line::Found;
 use crate::resident::status::{SOCKET, Status, ask};
 use crate::sanitize::escape;
 
+mod watch;
+
 /// Say what the resident knows: what is open, when it last looked, what it watches and what it costs
 ///
-/// Exit 0: it answers. Exit 3: none runs.
+/// Exit 0: it answers. Exit 3: none runs. With --watch it stays until Ctrl-C; a resident that goes away is waited for.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// As JSON
     #[arg(long)]
     json: bool,
+    /// Stay, and show it again as it changes; with --json one line for each change
+    #[arg(long)]
+    watch: bool,
     /// Language of the text
     #[arg(long, value_enum)]
     lang: Option<LangArg>,
@@ -24,46 +30,65 @@ pub struct Args {
 
 /// Asks and prints.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.watch {
+        watch::watch(args.json, language(args.lang))?;
+        return Ok(ExitCode::Clean);
+    }
     let status = ask(Path::new(SOCKET))?;
     if args.json {
         print(&format!("{}\n", serde_json::to_string_pretty(&status)?))?;
     } else {
-        print(&text(&status, language(args.lang)))?;
+        let shown = Shown::of(&status, language(args.lang));
+        let lines = [shown.head, shown.findings, shown.foot].concat();
+        print(&lines.into_iter().map(|line| line + "\n").collect::<String>())?;
     }
     Ok(ExitCode::Clean)
 }
 
-fn text(status: &Status, lang: Lang) -> String {
+/// What is shown of a status, in lines.
+#[derive(Debug, Default)]
+struct Shown {
+    /// What comes first.
+    head: Vec<String>,
+    /// What is open, the worst first.
+    findings: Vec<String>,
+    /// How it is known, what it costs, and what goes wrong.
+    foot: Vec<String>,
+}
+
+impl Shown {
+    fn of(status: &Status, lang: Lang) -> Self {
+        Self { head: vec![head(status, lang)], findings: findings(status), foot: foot(status, lang) }
+    }
+}
+
+fn findings(status: &Status) -> Vec<String> {
+    let mut open: Vec<_> = status.findings.iter().collect();
+    open.sort_by_key(|found| std::cmp::Reverse(Severity::from_word(&found.severity)));
+    let line = |found: &&Found| {
+        let about = if found.subject.is_empty() { String::new() } else { format!(" {}", escape(&found.subject)) };
+        let (severity, check) = (escape(&found.severity), escape(&found.check));
+        format!("  {severity:<8} {check}{about}: {}", escape(&found.message))
+    };
+    open.iter().map(line).collect()
+}
+
+fn head(status: &Status, lang: Lang) -> String {
+    let say = |en: String, zh: String| if lang == Lang::Zh { zh } else { en };
+    let Some(last) = &status.last else {
+        return say("the first look is not over yet".to_owned(), "首次检查尚未完成".to_owned());
+    };
+    let (verdict, at, took, count) = (&last.verdict, &last.at, last.milliseconds, status.findings.len());
+    let (extent, cause) = (&last.extent, &last.cause);
+    say(
+        format!("{verdict}: {count} findings open, last look {at} ({extent}, because of {cause}; {took} ms)"),
+        format!("{verdict}：{count} 项未解决，最近一次检查 {at}（{extent}，起因 {cause}；{took} 毫秒）"),
+    )
+}
+
+fn foot(status: &Status, lang: Lang) -> Vec<String> {
     let say = |en: String, zh: String| if lang == Lang::Zh { zh } else { en };
     let mut lines = Vec::new();
-    if let Some(last) = &status.last {
-        let (verdict, at, took) = (&last.verdict, &last.at, last.milliseconds);
-        lines.push(say(
-            format!(
-                "{verdict}: {} findings open, last look {at} ({}, because of {}; {took} ms)",
-                status.findings.len(),
-                last.extent,
-                last.cause
-            ),
-            format!(
-                "{verdict}：{} 项未解决，最近一次检查 {at}（{}，起因 {}；{took} 毫秒）",
-                status.findings.len(),
-                last.extent,
-                last.cause
-            ),
-        ));
-    } else {
-        lines.push(say("the first look is not over yet".to_owned(), "首次检查尚未完成".to_owned()));
-    }
-    for found in &status.findings {
-        let about = if found.subject.is_empty() { String::new() } else { format!(" {}", escape(&found.subject)) };
-        lines.push(format!(
-            "  {:<8} {}{about}: {}",
-            escape(&found.severity),
-            escape(&found.check),
-            escape(&found.message)
-        ));
-    }
     let watching = &status.watching;
     let kernel = watching.trace_kib.map(|kib| format!(", {kib} KiB"));
     let listeners = watching.listeners.clone() + &kernel.unwrap_or_default();
@@ -81,7 +106,7 @@ fn text(status: &Status, lang: Lang) -> String {
     for trouble in &status.troubles {
         lines.push(say(format!("trouble: {}", escape(trouble)), format!("异常：{}", escape(trouble))));
     }
-    lines.into_iter().map(|line| line + "\n").collect()
+    lines
 }
 
 /// What it costs, and what it does for it.
