@@ -165,7 +165,9 @@ fn write(text: &str) -> anyhow::Result<bool> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe || error.raw_os_error() == Some(nix::libc::EIO) => Ok(false),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe || error.raw_os_error() == Some(nix::libc::EIO) => {
+            Ok(false)
+        }
         Err(error) => Err(error).context("failed to write to standard output"),
     }
 }
@@ -189,7 +191,8 @@ fn frame(shown: &Shown, gone: Option<&str>, lang: Lang, (columns, rows): (usize,
     } else if let Some(some) = room.checked_sub(1) {
         lines.extend(shown.findings.iter().take(some).cloned());
         let more = shown.findings.len() - some;
-        lines.push(say(format!("  … {more} more: `hostward status`"), format!("  … 另有 {more} 项：`hostward status`")));
+        lines
+            .push(say(format!("  … {more} more: `hostward status`"), format!("  … 另有 {more} 项：`hostward status`")));
     }
     lines.extend(shown.foot.iter().cloned());
     let lines: Vec<String> = lines.iter().take(rows).map(|line| cut(&escape(line), columns) + "\x1b[K").collect();
