@@ -7,7 +7,7 @@ mod connections;
 mod dependents;
 mod gather;
 pub mod hold;
-mod monitor;
+pub(crate) mod monitor;
 pub mod nft;
 pub mod observe;
 

@@ -20,6 +20,7 @@ use crate::exit_code::{Ends, ExitCode};
 use crate::notify::notify;
 
 mod credit;
+pub mod firewall;
 pub mod known;
 pub mod line;
 pub mod listeners;
@@ -72,6 +73,7 @@ enum Cause {
     Start,
     Files,
     Sockets,
+    Firewall,
     Mounts,
     Time,
     Asked,
@@ -83,6 +85,7 @@ impl Cause {
             Self::Start => "start",
             Self::Files => "files",
             Self::Sockets => "sockets",
+            Self::Firewall => "firewall",
             Self::Mounts => "mounts",
             Self::Time => "time",
             Self::Asked => "asked",
@@ -382,6 +385,7 @@ impl Resident {
         }
         let Some(end) = answer.end else { return };
         self.run_at(end.pace);
+        self.news.firewall.rests(end.firewall);
         let open = self.known.open().count();
         if self.last.is_none() {
             notify("READY=1");
@@ -438,7 +442,7 @@ impl Resident {
     }
 
     fn status(&self) -> Status {
-        let (directories, polled) = self.news.watches.count();
+        let (directories, files) = self.news.watches.count();
         let trace = self.news.trace.as_ref();
         Status {
             schema: "hostward.status/1".to_owned(),
@@ -450,9 +454,11 @@ impl Resident {
             findings: self.known.open().cloned().collect(),
             watching: Watching {
                 directories,
-                polled,
+                files,
+                polled: self.news.watches.polled(),
                 listeners: if trace.is_some() { "tracepoint" } else { "poll" }.to_owned(),
                 trace_kib: trace.and_then(|trace| trace.kib),
+                firewall: self.news.firewall.word().to_owned(),
                 poll_seconds: self.pace.poll.as_secs(),
             },
             troubles: self.troubles.iter().map(|(_, what)| what.clone()).collect(),

@@ -46,7 +46,16 @@ impl Resident {
     /// # Errors
     /// It does not boot, or the resident does not start.
     pub fn of(suite: &Suite) -> Result<Self> {
-        let host = Host::of(suite).bind(&crate::binary()?, "/usr/local/bin/hostward").boot()?;
+        Self::with(suite, "")
+    }
+
+    /// The same with a /etc/hostward/hostward.toml of this content.
+    ///
+    /// # Errors
+    /// It does not boot, or the resident does not start.
+    pub fn with(suite: &Suite, settings: &str) -> Result<Self> {
+        let host = Host::of(suite).bind(&crate::binary()?, "/usr/local/bin/hostward");
+        let host = host.file("/etc/hostward/hostward.toml", settings, 0o644).boot()?;
         host.shell(ACCOUNTS)?;
         Self::start(host)
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hostward_tests::host::Host;
 use hostward_tests::resident::{ACCOUNTS, Resident, START, in_order};
 use hostward_tests::results;
-use hostward_tests::suite::Suite;
+use hostward_tests::suite::{Suite, chosen};
 use hostward_tests::tier::Tier;
 
 /// What is done and undone, and the check whose finding comes and goes with it.
@@ -54,11 +54,13 @@ const CHANGES: [(&str, &str, &str, &str); 7] = [
 #[test]
 fn what_changes_is_told_soon_and_once() {
     let names: &[&str] = Tier::current().pick(&["bookworm"], &["bookworm", "focal", "jammy", "noble", "trixie"]);
-    for suite in names.iter().filter_map(|name| Suite::find(name).ok()) {
-        let place = Resident::of(&suite).unwrap();
+    for suite in chosen(names).into_iter().map(|name| Suite::find(name).unwrap()) {
+        // One change after another is more than its share of the processor is made for.
+        let settings = Tier::current().pick("", "[agent]\ncpu-percent = 100\n");
+        let place = Resident::with(&suite, settings).unwrap();
         place.agrees().unwrap();
         let mut took: Vec<f64> = Vec::new();
-        for _ in 0..Tier::current().pick(1, 17) {
+        for _ in 0..Tier::current().pick(1, 20) {
             for (what, make, unmake, check) in CHANGES {
                 took.push(place.tells(make, "new", check).expect(what));
                 took.push(place.tells(unmake, "resolved", check).expect(what));
@@ -89,6 +91,70 @@ fn what_changes_is_told_soon_and_once() {
             ),
         );
     }
+}
+
+/// The resident as it starts where the kernel does not tell of listeners.
+const UNTOLD: &str = "
+    systemctl stop hostward
+    systemd-run -q --unit=hostward --service-type=notify -p RuntimeDirectory=hostward -p RuntimeDirectoryMode=0700 \
+        -p NotifyAccess=main /usr/local/bin/hostward agent";
+
+/// Drops whatever else comes in, and lets all in again; then more of such changes than anybody would want to hear of.
+const CLOSE: &str = "nft 'add table inet t; add chain inet t in { type filter hook input priority 0; policy drop; }'";
+const OPEN: &str = "nft delete table inet t";
+const FLOOD: &str = "
+    for i in $(seq 20); do
+      { echo add table inet f; echo add chain inet f c; for j in $(seq 500); do echo add rule inet f c tcp dport $j accept; done; } | nft -f -
+      for j in $(seq 20); do nft add rule inet f c udp dport $j accept; done
+      nft delete table inet f
+    done";
+
+/// What the kernel tells of the packet filter, and what it does not tell of sockets.
+#[test]
+fn rules_are_told_by_the_kernel_and_untold_sockets_are_asked_for() {
+    let place = Resident::with(&Suite::find("bookworm").unwrap(), "[agent]\npoll = \"10s\"\n").unwrap();
+    let status = place.status().unwrap();
+    assert_eq!(status["watching"]["firewall"], "netlink", "{status}");
+    assert_eq!(status["watching"]["listeners"], "tracepoint", "{status}");
+    let (_, make, unmake, check) = CHANGES[0];
+    place.tells(make, "new", check).unwrap();
+    let mut took = vec![place.tells(CLOSE, "changed", check).unwrap(), place.tells(OPEN, "changed", check).unwrap()];
+    assert_eq!(place.status().unwrap()["last"]["cause"], "firewall");
+    let before = place.status().unwrap();
+    place.host.shell(FLOOD).unwrap();
+    took.push(place.tells(CLOSE, "changed", check).unwrap());
+    place.agrees().unwrap();
+    let after = place.status().unwrap();
+    let spent = |key: &str| after["cost"][key].as_u64().unwrap() - before["cost"][key].as_u64().unwrap();
+    results::tested(
+        "agent",
+        "firewall",
+        format!(
+            "changes told after {:.0} and {:.0} ms, and {:.0} ms after a flood of 460 that cost {} ms and {} looks",
+            took[0],
+            took[1],
+            took[2],
+            spent("own_cpu_ms"),
+            spent("looks")
+        ),
+    );
+    assert!(spent("looks") < 100, "{after}");
+    place.host.shell(OPEN).unwrap();
+    place.tells(unmake, "resolved", check).unwrap();
+    let datagrams = "systemd-socket-activate -d -l 0.0.0.0:161 cat >/dev/null 2>&1 & echo $! >/run/listener";
+    let udp = place.tells(datagrams, "new", check).unwrap();
+    place.host.shell(unmake).unwrap();
+    place.host.shell(UNTOLD).unwrap();
+    place.agrees().unwrap();
+    assert_eq!(place.status().unwrap()["watching"]["listeners"], "poll");
+    let tcp = place.tells(make, "new", check).unwrap();
+    assert_eq!(place.status().unwrap()["last"]["cause"], "sockets");
+    results::tested(
+        "agent",
+        "poll of 10 s",
+        format!("UDP listener told after {udp:.0} ms, TCP without the tracepoint {tcp:.0} ms"),
+    );
+    assert!(udp < 20e3 && tcp < 20e3, "later than a poll and a look, by far");
 }
 
 /// 200 accounts with a key each, and a process that listens on 200 ports.

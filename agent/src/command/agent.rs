@@ -93,7 +93,7 @@ fn look_once(looking: &Looking, extent: Extent) -> anyhow::Result<ExitCode> {
     let (all, trouble) = looking.lasting_configuration()?;
     let agent = all.settings.agent;
     let pace = Pace { full: agent.full_scan, poll: agent.poll, cpu_percent: agent.cpu_percent };
-    let mut end = End { verdict: "pass".to_owned(), policy_digest: config::digest(&all.policy), pace };
+    let mut end = End { verdict: "pass".to_owned(), policy_digest: config::digest(&all.policy), firewall: false, pace };
     // They choose between remedies, which only the report of a full look tells.
     looking.without_logins = extent != Extent::Full;
     match extent {
@@ -112,6 +112,7 @@ fn look_once(looking: &Looking, extent: Extent) -> anyhow::Result<ExitCode> {
         scan::keep(&report, &looked.survey);
     }
     end.verdict = report.summary.verdict;
+    end.firewall = looked.judged.iter().any(|one| one.check.reads.contains(&"host firewall"));
     looked.survey.also_rests_on(&config::places());
     answer(places::places(&looked.survey.snapshot), &looked.judged, trouble.into_iter().collect(), end)?;
     Ok(ExitCode::Clean)

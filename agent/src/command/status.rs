@@ -92,14 +92,16 @@ fn foot(status: &Status, lang: Lang) -> Vec<String> {
     let watching = &status.watching;
     let kernel = watching.trace_kib.map(|kib| format!(", {kib} KiB"));
     let listeners = watching.listeners.clone() + &kernel.unwrap_or_default();
+    let (directories, files, polled) = (watching.directories, watching.files, watching.polled);
+    let (firewall, every) = (&watching.firewall, watching.poll_seconds);
     lines.push(say(
         format!(
-            "watches {} directories, asks for {} more and for sockets every {} s ({})",
-            watching.directories, watching.polled, watching.poll_seconds, listeners
+            "watches {directories} directories and {files} files; new listeners: {listeners}; firewall: {firewall}; \
+             asks every {every} s for UDP sockets and {polled} directories"
         ),
         format!(
-            "监视 {} 个目录，另有 {} 个目录和套接字每 {} 秒查询一次（{}）",
-            watching.directories, watching.polled, watching.poll_seconds, listeners
+            "监视 {directories} 个目录和 {files} 个文件；新的监听：{listeners}；防火墙：{firewall}；\
+             每 {every} 秒查询 UDP 套接字和 {polled} 个目录"
         ),
     ));
     lines.extend(cost(status, lang));

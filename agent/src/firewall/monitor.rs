@@ -1,11 +1,13 @@
-//! Hearing of changes of nftables rules as the kernel makes them (`NFNLGRP_NFTABLES`), and of our table only.
+//! Hearing of changes of nftables rules as the kernel makes them (`NFNLGRP_NFTABLES`): of any, or of our table only.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, setsockopt, socket, sockopt,
+};
 
 // linux/netfilter/nfnetlink.h, nf_tables.h, linux/netfilter.h
 const NFNLGRP_NFTABLES: u32 = 7;
@@ -20,10 +22,51 @@ const GENERIC: usize = 4;
 const QUIET: Duration = Duration::from_millis(30);
 const ENOUGH: Duration = Duration::from_secs(1);
 
-/// The kernel's news.
+/// The kernel's news of rules in this network namespace.
+#[derive(Debug)]
+pub(crate) struct News(OwnedFd);
+
+impl News {
+    /// Listens from now on.
+    pub(crate) fn new() -> Result<Self, Errno> {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkNetFilter)?;
+        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 1 << (NFNLGRP_NFTABLES - 1)))?;
+        Ok(Self(socket))
+    }
+
+    /// The same, for who only wants to know that there are any: what does not fit into the least buffer is lost, which is said.
+    pub(crate) fn least() -> Result<Self, Errno> {
+        let news = Self::new()?;
+        setsockopt(&news.0, sockopt::RcvBuf, &0)?;
+        Ok(news)
+    }
+
+    /// Reads all there is. Whether any of it counts; what was lost may have.
+    pub(crate) fn drain(&self, buffer: &mut [u8], counts: impl Fn(&[u8]) -> bool) -> Result<bool, Errno> {
+        let mut any = false;
+        loop {
+            match recv(self.0.as_raw_fd(), buffer, MsgFlags::empty()) {
+                Ok(length) => any |= counts(buffer.get(..length).unwrap_or_default()),
+                Err(Errno::ENOBUFS) => any = true,
+                Err(Errno::EAGAIN) => return Ok(any),
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl AsFd for News {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// The news of one table.
 #[derive(Debug)]
 pub(super) struct Monitor {
-    socket: OwnedFd,
+    news: News,
     table: &'static str,
     buffer: Vec<u8>,
 }
@@ -31,10 +74,7 @@ pub(super) struct Monitor {
 impl Monitor {
     /// Listens from now on for changes of that table of family inet.
     pub(super) fn of(table: &'static str) -> Result<Self, Errno> {
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkNetFilter)?;
-        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 1 << (NFNLGRP_NFTABLES - 1)))?;
-        Ok(Self { socket, table, buffer: vec![0; 64 * 1024] })
+        Ok(Self { news: News::new()?, table, buffer: vec![0; 64 * 1024] })
     }
 
     /// Sleeps until the table has changed and all is quiet again (true), or that long (false).
@@ -60,24 +100,14 @@ impl Monitor {
     fn readable(&self, until: Option<Instant>) -> Result<bool, Errno> {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         let timeout = left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
-        match poll(&mut [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)], timeout) {
+        match poll(&mut [PollFd::new(self.news.as_fd(), PollFlags::POLLIN)], timeout) {
             Err(Errno::EINTR) => Ok(false),
             ready => Ok(ready? > 0),
         }
     }
 
-    /// Reads all there is. News that were lost may have been of our table.
     fn drain(&mut self) -> Result<bool, Errno> {
-        let mut ours = false;
-        loop {
-            match recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty()) {
-                Ok(length) => ours |= is_about(self.buffer.get(..length).unwrap_or_default(), self.table),
-                Err(Errno::ENOBUFS) => ours = true,
-                Err(Errno::EAGAIN) => return Ok(ours),
-                Err(Errno::EINTR) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        self.news.drain(&mut self.buffer, |datagram| is_about(datagram, self.table))
     }
 }
 

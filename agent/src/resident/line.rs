@@ -78,6 +78,8 @@ pub struct End {
     pub verdict: String,
     /// SHA-256 of the policy in force, in hex.
     pub policy_digest: String,
+    /// Whether a verdict rests on the host firewall.
+    pub firewall: bool,
     /// How the resident is to run.
     pub pace: Pace,
 }

@@ -9,6 +9,7 @@ use anyhow::Context;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::Cause;
+use super::firewall::Firewall;
 use super::listeners::Listeners;
 use super::trace::Trace;
 use super::wake::Wake;
@@ -21,6 +22,7 @@ pub(super) struct News {
     listeners: Listeners,
     /// The kernel tells of new listeners.
     pub(super) trace: Option<Trace>,
+    pub(super) firewall: Firewall,
     mounts: File,
     /// When something was heard last.
     heard: Option<Instant>,
@@ -38,7 +40,7 @@ impl News {
         let (watches, trace) = (Watches::new()?, Trace::open());
         let mut listeners = Listeners::default();
         listeners.changed();
-        Ok(Self { watches, listeners, trace, mounts, heard: None, quiet: None })
+        Ok(Self { watches, listeners, trace, firewall: Firewall::new(), mounts, heard: None, quiet: None })
     }
 
     /// What to wait for.
@@ -46,7 +48,8 @@ impl News {
         let mounts = (Wake::Mounts, PollFd::new(self.mounts.as_fd(), PollFlags::POLLPRI));
         let files = self.watches.fd().map(|fd| (Wake::Files, PollFd::new(fd, PollFlags::POLLIN)));
         let trace = self.trace.as_ref().map(|trace| (Wake::Sockets, PollFd::new(trace.as_fd(), PollFlags::POLLIN)));
-        [Some(mounts), files, trace].into_iter().flatten()
+        let firewall = self.firewall.fd().map(|fd| (Wake::Firewall, PollFd::new(fd, PollFlags::POLLIN)));
+        [Some(mounts), files, trace, firewall].into_iter().flatten()
     }
 
     /// When somebody may be heard again; None: now.
@@ -59,6 +62,7 @@ impl News {
         let (cause, counts) = match wake {
             Wake::Files => (Cause::Files, self.watches.read()),
             Wake::Sockets => (Cause::Sockets, self.hear_of_listeners()),
+            Wake::Firewall => (Cause::Firewall, self.firewall.drain()),
             Wake::Mounts => (Cause::Mounts, true),
             _ => return None,
         };
@@ -84,6 +88,7 @@ impl News {
     pub(super) fn forget(&mut self) {
         self.watches.read();
         self.hear_of_listeners();
+        self.firewall.drain();
         // To ask is to have heard.
         let _ = poll(&mut [PollFd::new(self.mounts.as_fd(), PollFlags::POLLPRI)], PollTimeout::ZERO);
     }
@@ -94,7 +99,7 @@ impl News {
             self.trace = Trace::open();
         }
         let sockets = self.listeners.changed().then_some(Cause::Sockets);
-        let files = self.watches.poll().then_some(Cause::Files);
+        let files = self.watches.poll(Instant::now()).then_some(Cause::Files);
         sockets.or(files)
     }
 }

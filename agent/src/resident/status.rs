@@ -67,10 +67,15 @@ pub struct Last {
 pub struct Watching {
     /// Directories that the kernel tells of.
     pub directories: usize,
-    /// Directories that are looked at every so often, because the kernel grants no watch.
+    /// Files that the kernel tells of, whatever name they are written through.
+    pub files: usize,
+    /// Directories that are looked at every so often, because the kernel grants no watch for them or for a file in them.
     pub polled: usize,
     /// `tracepoint`: new listeners are told by the kernel; `poll`: they are asked for.
     pub listeners: String,
+    /// `netlink`: changes of nftables rules are told by the kernel; `look`: they are seen by the next look; `none`: no verdict rests
+    /// on them.
+    pub firewall: String,
     /// Memory of the kernel that the tracepoint's buffers take, KiB. None: there are none, or the kernel does not tell.
     pub trace_kib: Option<u64>,
     /// How often is asked for what nobody tells of, seconds.
@@ -218,8 +223,10 @@ mod tests {
             findings: Vec::new(),
             watching: Watching {
                 directories: 1,
+                files: 1,
                 polled: 0,
                 listeners: "poll".to_owned(),
+                firewall: "netlink".to_owned(),
                 trace_kib: None,
                 poll_seconds: 60,
             },

@@ -13,6 +13,8 @@ pub(super) enum Wake {
     Files,
     /// The kernel tells of sockets, here or in another namespace.
     Sockets,
+    /// The kernel tells of rules of the packet filter.
+    Firewall,
     /// The kernel tells of mounts.
     Mounts,
     /// A look tells something.
@@ -26,11 +28,12 @@ pub(super) enum Wake {
 }
 
 impl Wake {
-    const ALL: [(Self, &'static str); 9] = [
+    const ALL: [(Self, &'static str); 10] = [
         (Self::Signal, "signal"),
         (Self::Asked, "asked"),
         (Self::Files, "files"),
         (Self::Sockets, "sockets"),
+        (Self::Firewall, "firewall"),
         (Self::Mounts, "mounts"),
         (Self::Look, "look"),
         (Self::Audit, "audit"),
