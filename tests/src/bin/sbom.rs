@@ -36,16 +36,13 @@ impl Package {
         format!("{} {}", self.name, self.version)
     }
 
-    fn component(&self, hashes: &BTreeMap<String, String>) -> Value {
+    fn component(&self, kind: &str, hash: Option<&String>, hashes: &BTreeMap<String, String>) -> Value {
         let reference = self.reference(hashes);
-        let mut component = json!({
-            "type": "library", "bom-ref": reference, "purl": reference, "name": self.name, "version": self.version,
-            "scope": "required", "licenses": [{"expression": self.licence}],
-        });
-        if let Some(hash) = hashes.get(&self.key()) {
-            component["hashes"] = json!([{"alg": "SHA-256", "content": hash}]);
-        }
-        component
+        let hash: Vec<Value> = hash.iter().map(|hash| json!({"alg": "SHA-256", "content": hash})).collect();
+        json!({
+            "type": kind, "bom-ref": reference, "purl": reference, "name": self.name, "version": self.version,
+            "scope": "required", "licenses": [{"expression": self.licence}], "hashes": hash,
+        })
     }
 }
 
@@ -53,7 +50,12 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [binary, target, time] = arguments.as_slice() else { anyhow::bail!("usage: sbom BINARY TARGET TIME") };
     let program = std::fs::read(binary).with_context(|| format!("failed to read {binary}"))?;
-    let edges = tree(target)?;
+    let mut edges = tree(target)?;
+    let standard = standard(&program)?;
+    for needs in edges.values_mut() {
+        needs.insert(standard.clone());
+    }
+    edges.insert(standard, BTreeSet::new());
     let bill = bill(&edges, &hashes()?, &program, time)?;
     serde_json::to_writer_pretty(std::io::stdout().lock(), &bill).context("failed to write")
 }
@@ -114,18 +116,13 @@ fn bill(
     time: &str,
 ) -> Result<Value> {
     let itself = edges.keys().find(|package| package.name == PACKAGE).context("hostward is not in its own tree")?;
-    let mut subject = itself.component(hashes);
-    subject["type"] = json!("application");
-    subject["hashes"] = json!([{"alg": "SHA-256", "content": hex(&Sha256::digest(program))}]);
-    let standard = standard(program)?;
-    let mut components = vec![standard.clone()];
-    components.extend(edges.keys().filter(|package| *package != itself).map(|package| package.component(hashes)));
-    let mut dependencies = vec![json!({"ref": standard["bom-ref"], "dependsOn": []})];
-    for (package, needs) in edges {
-        let needs = needs.iter().map(|need| json!(need.reference(hashes)));
-        let all: Vec<Value> = std::iter::once(standard["bom-ref"].clone()).chain(needs).collect();
-        dependencies.push(json!({"ref": package.reference(hashes), "dependsOn": all}));
-    }
+    let subject = itself.component("application", Some(&hex(&Sha256::digest(program))), hashes);
+    let others = edges.keys().filter(|package| *package != itself);
+    let components: Vec<Value> =
+        others.map(|package| package.component("library", hashes.get(&package.key()), hashes)).collect();
+    let needs = |all: &BTreeSet<Package>| all.iter().map(|one| one.reference(hashes)).collect::<Vec<_>>();
+    let dependencies: Vec<Value> =
+        edges.iter().map(|(package, all)| json!({"ref": package.reference(hashes), "dependsOn": needs(all)})).collect();
     Ok(json!({
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -138,18 +135,13 @@ fn bill(
 }
 
 /// The standard library, with the C library that it brings for musl: the program says which compiler's it is.
-fn standard(program: &[u8]) -> Result<Value> {
+fn standard(program: &[u8]) -> Result<Package> {
     let at = program.windows(COMPILER.len()).position(|window| window == COMPILER.as_bytes());
     let text =
         at.and_then(|at| program.get(at + COMPILER.len()..)).context("the program does not say what compiled it")?;
     let end = text.iter().position(|byte| matches!(byte, b' ' | 0)).unwrap_or(text.len());
     let version = String::from_utf8_lossy(text.get(..end).unwrap_or_default()).into_owned();
-    let reference = format!("pkg:generic/rust-std@{version}");
-    Ok(json!({
-        "type": "library", "bom-ref": reference, "purl": reference, "name": "rust-std", "version": version, "scope": "required",
-        "description": "Rust's standard library and, in a static build, the musl libc that it brings",
-        "licenses": [{"expression": "(MIT OR Apache-2.0) AND MIT"}],
-    }))
+    Ok(Package { name: "rust-std".to_owned(), version, licence: "(MIT OR Apache-2.0) AND MIT".to_owned() })
 }
 
 fn hex(bytes: &[u8]) -> String {
