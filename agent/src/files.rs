@@ -24,8 +24,10 @@ pub fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
         .prefix(".hostward-")
         .permissions(std::fs::Permissions::from_mode(0o600))
         .tempfile_in(dir)
+        // Without the name that it made up: the same mishap is told in the same words.
+        .map_err(|error| std::io::Error::from(error.kind()))
         .with_context(context)?;
-    file.write_all(content).with_context(context)?;
+    file.as_file_mut().write_all(content).with_context(context)?;
     file.as_file().sync_all().with_context(context)?;
     file.persist(path).map_err(|error| error.error).with_context(context)?;
     std::fs::File::open(dir).and_then(|dir| dir.sync_all()).with_context(context)
@@ -87,6 +89,11 @@ mod tests {
         }
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+        let missing = dir.path().join("no/such/report.json");
+        assert_eq!(
+            format!("{:#}", replace(&missing, b"x").unwrap_err()),
+            format!("failed to write {}: entity not found", missing.display())
+        );
     }
 
     #[test]

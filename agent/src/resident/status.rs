@@ -159,7 +159,16 @@ impl Door {
 
     /// Answers everybody who waits. `status` is made once somebody may know it.
     pub fn answer(&self, status: impl Fn() -> Status) {
-        while let Ok((mut stream, _)) = self.listener.accept() {
+        loop {
+            let mut stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                Err(_) => {
+                    // Who asks stays at the door, and would be heard of again at once.
+                    std::thread::sleep(Duration::from_millis(100));
+                    return;
+                }
+            };
             let peer = getsockopt(&stream, sockopt::PeerCredentials).map(|peer| peer.uid());
             let allowed = peer.is_ok_and(|uid| uid == 0 || uid == nix::unistd::geteuid().as_raw());
             if !allowed || stream.set_write_timeout(Some(Duration::from_secs(1))).is_err() {

@@ -139,7 +139,8 @@ fn entry(event: &Event) -> String {
     fields.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
 }
 
-/// Appends a line in one write, so that no other writer's comes in between; a line that was cut by a full disk is ended first.
+/// Appends a line in one write. What a full disk took of it is taken back; where that cannot be done, or somebody else left a line
+/// without its end, it is ended first.
 fn append(path: &Path, line: &[u8]) -> anyhow::Result<()> {
     let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC;
     let open = || OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(flags).open(path);
@@ -160,7 +161,8 @@ fn append(path: &Path, line: &[u8]) -> anyhow::Result<()> {
     if last != *b"\n" {
         file.write_all(b"\n")?;
     }
-    file.write_all(line)?;
+    let whole = file.metadata()?.len();
+    file.write_all(line).inspect_err(|_| drop(file.set_len(whole)))?;
     Ok(())
 }
 
