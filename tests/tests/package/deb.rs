@@ -8,7 +8,7 @@ use hostward_tests::suite::{Suite, chosen};
 use hostward_tests::tier::Tier;
 
 use crate::TEST;
-use crate::installed::{exposure, ours, resides, run, verified, works};
+use crate::installed::{OPEN, exposure, ours, resides, run, verified, works};
 use crate::made::{Packages, packages};
 
 /// A fix that waits keeps the package from going, and outlives an upgrade; the boot's unit is the package's own.
@@ -92,10 +92,10 @@ fn deb(packages: &Packages, name: &'static str) {
     };
     let place = Place::booted(Host::of(&suite).bind(packages.directory(), "/packages").boot().unwrap());
     let host = &place.host;
+    run(host, OPEN);
     run(host, "dpkg -i /packages/*64.deb");
     verified(host);
-    resides(host);
-    let mut figures = works(host);
+    let mut figures = format!("{}; {}", resides(host), works(host));
     for (unit, limit) in [("hostward.service", 3.0), ("hostward-scan.service", 3.0), ("hostward-firewall.service", 3.0)]
     {
         if let Some(exposure) = exposure(host, unit) {
