@@ -7,6 +7,10 @@ use crate::check::{Profile, Severity};
 use crate::observation::UnixSeconds;
 use crate::observation::socket::Protocol;
 
+mod window;
+
+pub use window::{NoWindow, Window};
+
 /// The policy that findings are judged by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -57,8 +61,8 @@ pub struct Policy {
 pub struct Remediate {
     /// Ids of checks.
     pub checks: Vec<String>,
-    /// Minutes of the day, from and to, in the host's time; it may pass midnight. None: any time.
-    pub window: Option<(u16, u16)>,
+    /// When it may, by the host's local time. Empty: at any time.
+    pub windows: Vec<Window>,
 }
 
 /// Thresholds; the defaults are Alibaba Cloud's where it gives one.

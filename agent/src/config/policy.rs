@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use hostward_checks::check::{Profile, Severity};
-use hostward_checks::policy::{AllowedListener, Limits, Policy, Remediate, Waiver};
+use hostward_checks::policy::{AllowedListener, Limits, Policy, Remediate, Waiver, Window};
 
 use super::Problem;
 use super::keys::key;
 use super::reader::{Document, Section};
 use super::value::{
-    account, address, boolean, check, check_or_area, known_check, last_day, network, number, path, port, profile,
+    account, address, boolean, check, check_or_area, fixable_check, known_check, last_day, network, number, path, port, profile,
     protocol, range, seconds, severity, text, window,
 };
 
@@ -37,7 +37,7 @@ pub(super) struct Fragment {
     keep_days: Option<i64>,
     waivers: Vec<Waiver>,
     remediate: Vec<String>,
-    window: Option<(u16, u16)>,
+    windows: Option<Vec<Window>>,
 }
 
 #[derive(Debug, Default)]
@@ -99,8 +99,8 @@ pub(super) fn fragment(root: &mut Section<'_, '_>) -> Fragment {
     });
     out.waivers = root.sections("waivers", waiver);
     root.section("remediate", |table| {
-        out.remediate = table.list("checks", check).unwrap_or_default();
-        out.window = table.get("window", window);
+        out.remediate = table.list("checks", fixable_check).unwrap_or_default();
+        out.windows = table.one_or_more("window", window);
     });
     out
 }
@@ -199,7 +199,7 @@ impl Fragment {
         replace(&mut self.keep_days, later.keep_days);
         self.waivers.extend(later.waivers);
         self.remediate.extend(later.remediate);
-        replace(&mut self.window, later.window);
+        replace(&mut self.windows, later.windows);
     }
 
     /// The policy: the command line's profile, else the files', else `otherwise`; built-in values where nothing is said.
@@ -241,7 +241,7 @@ impl Fragment {
             keep_transactions: bits(self.keep_transactions, builtin.keep_transactions),
             keep_days: bits(self.keep_days, builtin.keep_days),
             waivers: self.waivers,
-            remediate: Remediate { checks: self.remediate, window: self.window },
+            remediate: Remediate { checks: self.remediate, windows: self.windows.unwrap_or_default() },
         }
     }
 }

@@ -79,7 +79,9 @@ impl<'d> Section<'d, '_> {
     }
 
     fn find(&mut self, key: &'static str) -> Option<&'d Spanned<DeValue<'d>>> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.document.asked.borrow_mut().insert(self.key(key));
         self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(_, value)| value)
     }
@@ -117,6 +119,18 @@ impl<'d> Section<'d, '_> {
             return None;
         };
         Some(items.iter().filter_map(|item| self.understand(key, item, &read)).collect())
+    }
+
+    /// One value, or a list of them.
+    pub(super) fn one_or_more<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&DeValue<'_>) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        match self.find(key)?.get_ref() {
+            DeValue::Array(_) => self.list(key, read),
+            _ => self.get(key, read).map(|one| vec![one]),
+        }
     }
 
     /// A table below this one, read by `read`.

@@ -2,6 +2,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use hostward_checks::check::Severity;
 use hostward_checks::observation::socket::Protocol;
+use hostward_checks::policy::Remediate;
 
 use super::*;
 
@@ -82,7 +83,20 @@ fn mistakes_are_told_with_file_place_key_and_the_right_name() {
             "[[waivers]]\ncheck = \"metadata.hardened\"\nreason = \"x\"\nexpires = 2026-12-31T00:00:00Z\n",
             "policy.toml:4:11: waivers.expires: wanted a date like 2026-12-31, not a date",
         ),
-        ("[remediate]\nwindow = \"2-4\"\n", "policy.toml:2:10: remediate.window: wanted a window of the day"),
+        ("[remediate]\nwindow = \"2-4\"\n", "policy.toml:2:10: remediate.window: wanted a window like"),
+        ("[remediate]\nwindow = [\"02:00-03:00\", 2]\n", "policy.toml:2:26: remediate.window: wanted a string"),
+        (
+            "[remediate]\nchecks = [\"sshd.root-logins\"]\n",
+            "policy.toml:2:11: remediate.checks: no check is called so; did you mean sshd.root-login?",
+        ),
+        (
+            "[remediate]\nchecks = [\"sshd\"]\n",
+            "policy.toml:2:11: remediate.checks: no check is called so",
+        ),
+        (
+            "[remediate]\nchecks = [\"policy.waivers\"]\n",
+            "policy.toml:2:11: remediate.checks: hostward has no fix for it",
+        ),
         ("a = = 1\n", "policy.toml:1:5: "),
         ("[limits\n", "policy.toml:1:8: "),
         ("profile = \"basic\"\nprofile = \"image\"\n", "policy.toml:2:1: "),
@@ -115,7 +129,11 @@ fn a_policy_says_what_its_keys_mean() {
     assert_eq!((listener.port, listener.protocol, listener.sources.len()), (Some(443), Some(Protocol::Tcp), 2));
     // It holds through the whole of its last day, in UTC: 2027-01-01T00:00:00Z is the first moment after it.
     assert_eq!(policy.waivers[0].expires, Some(1_798_761_600));
-    assert_eq!(policy.remediate.window, Some((23 * 60 + 30, 60)));
+    let windows: Vec<String> = policy.remediate.windows.iter().map(ToString::to_string).collect();
+    assert_eq!(windows, ["23:30-01:00"]);
+    let policy = policy_from("[remediate]\nchecks = [\"sshd.limits\"]\nwindow = [\"Sat,Sun 01:00-05:00\", \"02:00-03:00\"]\n");
+    let Remediate { checks, windows } = policy.unwrap().remediate;
+    assert_eq!((checks, windows.len()), (vec!["sshd.limits".to_owned()], 2));
 }
 
 /// A directory of configuration files; returns it and a way to read it.

@@ -8,6 +8,7 @@ use hostward_checks::catalogue;
 use hostward_checks::check::{Profile, Severity};
 use hostward_checks::observation::UnixSeconds;
 use hostward_checks::observation::socket::Protocol;
+use hostward_checks::policy::{NoWindow, Window};
 use toml::de::DeValue;
 
 use super::reader::kind;
@@ -127,6 +128,15 @@ pub(super) fn known_check(id: &str) -> Read<()> {
     })
 }
 
+/// The id of a check that has a fix.
+pub(super) fn fixable_check(value: &DeValue<'_>) -> Read<String> {
+    let id = check(value)?;
+    if catalogue::find(&id).is_some_and(|check| check.fix.is_some()) {
+        return Ok(id);
+    }
+    Err("hostward has no fix for it (hostward explain says what to do by hand)".to_owned())
+}
+
 /// A check's id or an area.
 pub(super) fn check_or_area(value: &DeValue<'_>) -> Read<String> {
     let word = text(value)?;
@@ -212,15 +222,7 @@ pub(super) fn path(value: &DeValue<'_>) -> Read<PathBuf> {
     if path.starts_with('/') { Ok(PathBuf::from(path)) } else { Err("wanted an absolute path".to_owned()) }
 }
 
-/// A maintenance window, `02:00-04:30`, as minutes of the day; it may pass midnight.
-pub(super) fn window(value: &DeValue<'_>) -> Read<(u16, u16)> {
-    const FORM: &str = "wanted a window of the day like \"02:00-04:30\"";
-    let given = text(value)?;
-    let minute = |text: &str| -> Option<u16> {
-        let (hour, minute) = text.split_once(':').filter(|_| text.len() == 5)?;
-        let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
-        (hour < 24 && minute < 60).then_some(hour * 60 + minute)
-    };
-    let (from, to) = given.split_once('-').ok_or_else(|| FORM.to_owned())?;
-    minute(from).zip(minute(to)).filter(|(from, to)| from != to).ok_or_else(|| FORM.to_owned())
+/// A maintenance window: part of the day, on some days.
+pub(super) fn window(value: &DeValue<'_>) -> Read<Window> {
+    text(value)?.parse().map_err(|wrong: NoWindow| wrong.to_string())
 }
