@@ -25,6 +25,8 @@ enum Command {
     History(command::history::Args),
     #[command(hide = true)]
     Apply(command::apply::Args),
+    #[command(hide = true)]
+    Remedy(command::remedy::Args),
     SshdConfig(command::sshd_config::Args),
     Access(command::access::Args),
     Baseline(command::baseline::Args),
@@ -49,6 +51,7 @@ impl Cli {
             Command::Recover(args) => command::recover::run(args),
             Command::History(args) => command::history::run(args),
             Command::Apply(args) => command::apply::run(args),
+            Command::Remedy(args) => command::remedy::run(args),
             Command::SshdConfig(args) => command::sshd_config::run(args),
             Command::Access(args) => command::access::run(args),
             Command::Baseline(args) => command::baseline::run(args),

@@ -14,6 +14,7 @@ pub mod list;
 pub mod look;
 pub mod passwords;
 pub mod recover;
+pub mod remedy;
 pub mod rollback;
 pub mod scan;
 pub mod schema;

@@ -1,7 +1,7 @@
 //! hostward: the binary and everything that touches the machine.
 //!
 //! Layers, lowest first: [`sanitize`], [`nearest`], [`exit_code`], [`files`], [`lock`] · [`root`] · [`tree`] · [`transaction`] · [`apply`] ·
-//! [`record`], [`observe`], [`audit`] · [`survey`], [`config`], [`baseline`] · [`live`], [`firewall`] · [`judge`] · [`plan`] · [`report`] · [`resident`] · [`command`] · [`cli`].
+//! [`record`], [`observe`], [`audit`] · [`survey`], [`config`], [`baseline`] · [`live`], [`firewall`] · [`judge`] · [`plan`] · [`report`] · [`remedy`] · [`resident`] · [`command`] · [`cli`].
 
 pub mod apply;
 pub mod audit;
@@ -21,6 +21,7 @@ pub mod observe;
 pub mod openapi;
 pub mod plan;
 pub mod record;
+pub mod remedy;
 pub mod report;
 pub mod resident;
 pub mod root;

@@ -18,7 +18,7 @@ use nix::sys::socket::SockaddrStorage;
 
 pub use daemons::daemons;
 pub use firewall::firewall;
-pub use logins::logins;
+pub use logins::{logins, zone};
 pub use sockets::sockets;
 
 /// Addresses of the host's own interfaces, sorted, each once.

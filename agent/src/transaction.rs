@@ -27,6 +27,7 @@ mod space;
 mod stage;
 
 pub use asked::Asked;
+pub(crate) use id::token;
 pub use manifest::{
     Content, EffectRecord, FileRecord, FindingRecord, Found, Manifest, OwnerRecord, ReasonRecord, Side, What,
     XattrRecord,

@@ -14,7 +14,7 @@ use crate::exit_code::{Ends, ExitCode};
 use crate::plan::{Asked, Proposal, propose, render};
 use crate::{apply, live, lock};
 
-mod carry_out;
+pub(super) mod carry_out;
 
 /// How long a fix waits for its confirmation by a new login, and for how long a probe looks, where nobody says otherwise.
 const BY_LOGIN: Duration = Duration::from_secs(5 * 60);
@@ -76,6 +76,28 @@ enum ConfirmBy {
 }
 
 impl Args {
+    /// A fix of one check that nobody watches, as Cloud Assistant asks for one.
+    ///
+    /// # Errors
+    /// Exit code 64: these are no words of a command line.
+    pub(super) fn unattended(check: &str) -> anyhow::Result<Self> {
+        #[derive(clap::Parser)]
+        struct Words {
+            #[command(flatten)]
+            args: Args,
+        }
+        let words = ["hostward fix", "--apply", "--confirm-by=probe", "--", check];
+        let parsed = <Words as clap::Parser>::try_parse_from(words);
+        parsed.map(|words| words.args).map_err(|error| Ends::with(ExitCode::Usage, error.to_string()))
+    }
+
+    /// What is looked at: what is asked for besides `--only`.
+    pub(super) fn looking(&self) -> Looking {
+        let mut looking = self.looking.clone();
+        looking.only.extend(self.checks.iter().cloned());
+        looking
+    }
+
     /// How this fix would be confirmed.
     fn confirm(&self) -> Confirm {
         match self.confirm_by {
@@ -106,8 +128,7 @@ impl Args {
 
 /// Plans, and applies where asked to.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let mut looking = args.looking.clone();
-    looking.only.extend(args.checks.iter().cloned());
+    let looking = args.looking();
     let all = looking.configuration()?;
     let lang =
         args.lang.map_or_else(|| all.settings.language.unwrap_or_else(|| language(None)), |it| language(Some(it)));
@@ -128,12 +149,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         show(args, &proposal, None, lang)?;
         return Ok(code(&proposal, args.apply));
     };
-    let mut carried =
+    let carried =
         carry_out::CarryOut { args, looking: &looking, all: &all, looked: &looked, proposal: &proposal, lang };
     carried.run(store, held)
 }
 
-fn plan(args: &Args, all: &Configuration, looked: &Looked) -> Proposal {
+pub(super) fn plan(args: &Args, all: &Configuration, looked: &Looked) -> Proposal {
     let circumstances = live::circumstances(&looked.survey, args.consent(), args.confirm());
     propose(&Asked {
         survey: &looked.survey,

@@ -11,6 +11,7 @@ use hostward_checks::fact::{Fact, Why};
 use hostward_checks::observation::UnixSeconds;
 use hostward_checks::observation::login::{Login, Logins, Teller};
 use hostward_checks::parse::{passwd, sshd_log, utmp};
+use jiff::tz::TimeZone;
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
 use super::command;
@@ -107,14 +108,16 @@ pub fn logins(root: &Path, now: UnixSeconds) -> Fact<Logins> {
     Fact::Known(Logins { accepted, sources, since: found.since })
 }
 
+/// The host's time zone: that of `/etc/localtime`, else UTC.
+pub fn zone(root: &Path) -> TimeZone {
+    let data = std::fs::read(root.join("etc/localtime")).ok();
+    data.and_then(|data| TimeZone::tzif("local", &data).ok()).unwrap_or(TimeZone::UTC)
+}
+
 /// Local time minus UTC now: the zone that syslog's stamps leave out.
 fn zone_offset(root: &Path, now: UnixSeconds) -> i64 {
-    let offset = || {
-        let data = std::fs::read(root.join("etc/localtime")).ok()?;
-        let zone = jiff::tz::TimeZone::tzif("local", &data).ok()?;
-        Some(i64::from(zone.to_offset(jiff::Timestamp::from_second(now).ok()?).seconds()))
-    };
-    offset().unwrap_or(0)
+    let now = jiff::Timestamp::from_second(now);
+    now.map_or(0, |now| i64::from(zone(root).to_offset(now).seconds()))
 }
 
 /// What root's own sshd processes logged, newest first. The kernel tells the journal who wrote: nobody else can.

@@ -127,6 +127,27 @@ pub fn summary(proposal: &Proposal, lang: Lang) -> String {
     }
 }
 
+/// Why nothing can be done, on one line: what guards refuse, and why findings stay.
+pub fn refusal(proposal: &Proposal) -> String {
+    let refused = proposal.outcomes.iter().filter_map(|outcome| match &outcome.ruling {
+        Ruling::Refuses(said) => Some(said),
+        Ruling::Holds(_) => None,
+    });
+    let refused = refused.flatten().chain(proposal.plan.unfixable.iter().map(|stays| &stays.why));
+    let mut said: Vec<String> = refused.map(|said| brief(&words(said, Lang::En), 600)).collect();
+    said.dedup();
+    said.join("; ")
+}
+
+/// What a proposal is about, without what differs from one minute to the next: its effects, and which guards refuse it.
+pub fn gist(proposal: &Proposal) -> String {
+    let effects = proposal.plan.effects.iter().map(|planned| headline(&planned.effect, Lang::En) + &detail(&planned.effect));
+    let refused = proposal.outcomes.iter().filter(|outcome| matches!(outcome.ruling, Ruling::Refuses(_)));
+    let refused = refused.map(|outcome| outcome.guard.id.to_owned());
+    let stays = proposal.plan.unfixable.iter().map(|stays| about(&stays.reason) + stays.why.message.id);
+    effects.chain(refused).chain(stays).collect::<Vec<_>>().join("\n")
+}
+
 fn about(reason: &Reason) -> String {
     format!("{} {}", reason.check, brief(&reason.subject, 120))
 }

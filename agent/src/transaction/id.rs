@@ -39,7 +39,7 @@ pub(super) fn next(store: &Dir) -> anyhow::Result<String> {
 ///
 /// # Errors
 /// The kernel gives no random bytes.
-pub(super) fn token() -> anyhow::Result<String> {
+pub(crate) fn token() -> anyhow::Result<String> {
     let mut bytes = [0; 8];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).context("failed to get random bytes")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

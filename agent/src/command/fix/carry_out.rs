@@ -29,7 +29,7 @@ const SLACK: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// As [`Store::idle`].
-pub(super) fn free_store(root: Option<&Path>) -> anyhow::Result<Store> {
+pub(in crate::command) fn free_store(root: Option<&Path>) -> anyhow::Result<Store> {
     let store = match root {
         Some(dir) => Store::alone(dir)?,
         // The live host is locked already.
@@ -43,17 +43,17 @@ pub(super) fn free_store(root: Option<&Path>) -> anyhow::Result<Store> {
 }
 
 /// A plan about to be carried out.
-pub(super) struct CarryOut<'a> {
-    pub(super) args: &'a Args,
-    pub(super) looking: &'a Looking,
-    pub(super) all: &'a Configuration,
-    pub(super) looked: &'a Looked,
-    pub(super) proposal: &'a Proposal,
-    pub(super) lang: Lang,
+pub(in crate::command) struct CarryOut<'a> {
+    pub(in crate::command) args: &'a Args,
+    pub(in crate::command) looking: &'a Looking,
+    pub(in crate::command) all: &'a Configuration,
+    pub(in crate::command) looked: &'a Looked,
+    pub(in crate::command) proposal: &'a Proposal,
+    pub(in crate::command) lang: Lang,
 }
 
 /// What became of it.
-pub(super) struct Done {
+pub(in crate::command) struct Done {
     id: String,
     stage: Stage,
     /// Until when it waits, in words.
@@ -64,43 +64,65 @@ pub(super) struct Done {
 
 impl CarryOut<'_> {
     /// Writes the transaction, runs it, and says what became of it.
-    pub(super) fn run(&mut self, mut store: Store, held: Vec<Lock>) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(&self, mut store: Store, held: Vec<Lock>) -> anyhow::Result<ExitCode> {
+        let mut transaction = self.begin(&mut store)?;
+        if !self.args.json {
+            print(&render::text(self.proposal, self.lang, super::room()))?;
+        }
+        let done = self.carry(&mut transaction, store, held)?;
+        show(self.args, self.proposal, Some(&done), self.lang)?;
+        Ok(done.code())
+    }
+
+    /// How it is confirmed, and within what time.
+    fn confirm(&self) -> (Confirm, Duration) {
         let asked = self.args.confirm();
         let confirm = if self.proposal.could_cut() { asked } else { Confirm::None };
-        let within = self.args.within(confirm);
-        let mut transaction = store.begin(&New {
+        (confirm, self.args.within(confirm))
+    }
+
+    /// Writes the transaction down; nothing is changed yet.
+    pub(in crate::command) fn begin(&self, store: &mut Store) -> anyhow::Result<Transaction> {
+        let (confirm, confirm_within) = self.confirm();
+        store.begin(&New {
             plan: &self.proposal.plan,
             asked: Asked::here(),
             command: std::env::args().collect(),
             confirm,
-            confirm_within: within,
+            confirm_within,
             found: found(&self.looked.judged),
             keepers: self.proposal.keepers(),
-        })?;
-        if !self.args.json {
-            print(&render::text(self.proposal, self.lang, super::room()))?;
-        }
+        })
+    }
+
+    /// Runs it to its end, or until it waits to be confirmed.
+    pub(in crate::command) fn carry(
+        &self,
+        transaction: &mut Transaction,
+        store: Store,
+        held: Vec<Lock>,
+    ) -> anyhow::Result<Done> {
+        let (confirm, within) = self.confirm();
         let stage = match self.looking.root {
             Some(_) => {
-                apply::run(store.tree(), &mut transaction, &mut Offline)?;
+                apply::run(store.tree(), transaction, &mut Offline)?;
                 drop(store);
                 transaction.stage().clone()
             }
             None => {
                 // The unit takes the locks; until it has them, the prepared transaction keeps others away.
                 drop((held, store));
-                let stage = live::launch::run(&mut transaction, |_| {})?;
-                if confirm == Confirm::Probe { ended(&mut transaction, within)? } else { stage }
+                let stage = live::launch::run(transaction, |_| {})?;
+                if confirm == Confirm::Probe { ended(transaction, within)? } else { stage }
             }
         };
-        let done = self.look_again(&transaction, stage);
+        let done = self.look_again(transaction, stage);
         let keep = usize::try_from(self.all.policy.keep_transactions).unwrap_or(usize::MAX);
         let age = Duration::from_secs(u64::from(self.all.policy.keep_days) * 86_400);
         let root = self.looking.root.as_deref().unwrap_or(Path::new("/"));
         let pruned = Store::open(root).and_then(|store| store.prune(keep, age));
         tell(pruned.map(|_| ()), "old transactions are not removed");
-        show(self.args, self.proposal, Some(&done), self.lang)?;
-        Ok(done.code())
+        Ok(done)
     }
 
     /// What the checks say now; without trying passwords again.
@@ -161,6 +183,11 @@ fn found(judged: &[Judged]) -> Found {
 }
 
 impl Done {
+    /// How far it came.
+    pub(in crate::command) fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
     fn code(&self) -> ExitCode {
         match &self.stage {
             Stage::Confirmed | Stage::Waiting { .. } if self.stays == 0 => ExitCode::Clean,
@@ -170,7 +197,7 @@ impl Done {
     }
 
     /// The last lines for people.
-    pub(super) fn text(&self, lang: Lang) -> String {
+    pub(in crate::command) fn text(&self, lang: Lang) -> String {
         let (id, stays) = (&self.id, self.stays);
         let until = self.until.as_deref().unwrap_or_default();
         match (&self.stage, lang) {
