@@ -19,6 +19,7 @@ mod verify;
 pub use circumstances::circumstances;
 pub use deadline::tidy;
 pub use listeners::unbindable;
+pub use manager::start_unit as start;
 pub use pending::pending;
 pub use probe::probe;
 pub use services::LiveServices;

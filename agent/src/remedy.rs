@@ -4,15 +4,21 @@
 //! the policy itself and decides by the same rules. So a resident that was talked into something can ask for nothing that the
 //! policy does not allow anyway. What was tried stands in the [`ledger`], which the applier alone writes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hostward_checks::policy::{Remediate, Window};
+use hostward_checks::snapshot::{Need, Want};
 use jiff::tz::TimeZone;
 
 pub mod hold;
 pub mod ledger;
 pub mod limit;
 pub mod writers;
+
+/// What is fixed rests on these: who makes, changes or removes one of them is heard.
+pub fn places() -> Need {
+    [PathBuf::from(hold::PATH), ledger::path()].map(|path| (path, vec![Want::Content])).into()
+}
 
 /// The unit that fixes one check.
 pub fn unit(check: &str) -> String {
@@ -22,7 +28,11 @@ pub fn unit(check: &str) -> String {
 /// Why nothing may be fixed now, in words; None: it may be.
 pub fn forbidden(remediate: &Remediate, now: jiff::Timestamp) -> Option<String> {
     if let Some(reason) = hold::reason(Path::new(hold::PATH)) {
-        return Some(format!("{} stands{}", hold::PATH, if reason.is_empty() { reason } else { format!(": {reason}") }));
+        return Some(format!(
+            "{} stands{}",
+            hold::PATH,
+            if reason.is_empty() { reason } else { format!(": {reason}") }
+        ));
     }
     if is_open(&remediate.windows, now, &crate::observe::zone(Path::new("/"))) {
         return None;

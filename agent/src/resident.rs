@@ -27,6 +27,7 @@ pub mod listeners;
 pub mod look;
 mod news;
 pub mod places;
+pub mod remedies;
 pub mod status;
 pub mod tell;
 pub mod trace;
@@ -38,6 +39,7 @@ use known::{Known, Way};
 use line::Pace;
 use look::{Answer, Extent, Look};
 use news::News;
+use remedies::Remedies;
 use status::{Cost, Door, Last, Status, Watching, milliseconds};
 use tell::Teller;
 use wake::{Wake, Wakes};
@@ -105,6 +107,8 @@ struct Resident {
     /// The password audit, beside the looks: it takes its time.
     audit: Option<Look>,
     audit_due: bool,
+    /// What is fixed where the policy says so.
+    remedies: Remedies,
     /// What is to be looked at, why, and when at the earliest.
     due: Option<(Extent, Cause, Instant)>,
     full_at: Instant,
@@ -146,6 +150,7 @@ pub fn run(setup: Setup) -> anyhow::Result<()> {
                 }
                 Wake::Look => resident.hear()?,
                 Wake::Audit => resident.hear_of_passwords(),
+                Wake::Remedy => resident.hear_of_remedy(),
                 news => resident.hear_news(*news),
             }
         }
@@ -172,6 +177,7 @@ impl Resident {
             look: None,
             audit: None,
             audit_due: false,
+            remedies: Remedies::default(),
             // Ready soon; the rest after that.
             due: Some((Extent::Usual, Cause::Start, now)),
             full_at: now + full,
@@ -202,6 +208,7 @@ impl Resident {
         {
             waited.extend(look.map(|look| (wake, PollFd::new(look.as_fd(), PollFlags::POLLIN))));
         }
+        waited.extend(self.remedies.waits().map(|fd| (Wake::Remedy, PollFd::new(fd, PollFlags::POLLIN))));
         let (wakes, mut fds): (Vec<Wake>, Vec<PollFd<'_>>) = waited.into_iter().unzip();
         match poll(&mut fds, self.sleep()) {
             Ok(_) | Err(Errno::EINTR) => {}
@@ -301,6 +308,7 @@ impl Resident {
                 Err(error) => self.trouble("passwords", Some(format!("{error:#}"))),
             }
         }
+        self.ask_for_remedy(now);
         if self.look.is_none()
             && let Some((extent, cause, at)) = self.due
             && now >= at.max(self.credit.ready())
@@ -386,6 +394,8 @@ impl Resident {
         let Some(end) = answer.end else { return };
         self.run_at(end.pace);
         self.news.firewall.rests(end.firewall);
+        self.remedies.named(end.named, &end.policy_digest);
+        self.hear_of_attempts();
         let open = self.known.open().count();
         if self.last.is_none() {
             notify("READY=1");
@@ -461,6 +471,7 @@ impl Resident {
                 firewall: self.news.firewall.word().to_owned(),
                 poll_seconds: self.pace.poll.as_secs(),
             },
+            remediation: self.remedies.told(),
             troubles: self.troubles.iter().map(|(_, what)| what.clone()).collect(),
             cost: Cost { wakes: self.wakes.named(), ..self.cost.clone() }.with_own(),
         }

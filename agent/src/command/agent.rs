@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
+use hostward_checks::policy::Remediate;
 
 use super::look::{Looking, look};
 use super::scan;
@@ -13,6 +14,7 @@ use crate::config;
 use crate::exit_code::{Ends, ExitCode};
 use crate::resident::line::{End, Pace};
 use crate::resident::look::{ACCESS, Extent, GUESSES, answer};
+use crate::resident::remedies::Named;
 use crate::resident::{Setup, places, status, trace};
 
 /// The first word of the process that stays. No command has it.
@@ -93,7 +95,10 @@ fn look_once(looking: &Looking, extent: Extent) -> anyhow::Result<ExitCode> {
     let (all, trouble) = looking.lasting_configuration()?;
     let agent = all.settings.agent;
     let pace = Pace { full: agent.full_scan, poll: agent.poll, cpu_percent: agent.cpu_percent };
-    let mut end = End { verdict: "pass".to_owned(), policy_digest: config::digest(&all.policy), firewall: false, pace };
+    // While the policy is wrong nobody knows what it would let be fixed.
+    let remediate = if trouble.is_none() { all.policy.remediate.clone() } else { Remediate::default() };
+    let (policy_digest, named) = (config::digest(&all.policy), Named::of(&remediate));
+    let mut end = End { verdict: "pass".to_owned(), policy_digest, firewall: false, pace, named };
     // They choose between remedies, which only the report of a full look tells.
     looking.without_logins = extent != Extent::Full;
     match extent {
@@ -114,6 +119,7 @@ fn look_once(looking: &Looking, extent: Extent) -> anyhow::Result<ExitCode> {
     end.verdict = report.summary.verdict;
     end.firewall = looked.judged.iter().any(|one| one.check.reads.contains(&"host firewall"));
     looked.survey.also_rests_on(&config::places());
+    looked.survey.also_rests_on(&crate::remedy::places());
     answer(places::places(&looked.survey.snapshot), &looked.judged, trouble.into_iter().collect(), end)?;
     Ok(ExitCode::Clean)
 }

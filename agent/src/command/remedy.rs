@@ -18,6 +18,7 @@ use crate::plan::{Proposal, render};
 use crate::remedy::ledger::{self, Concerned, Ledger, Outcome};
 use crate::remedy::limit::{DAY, Standing, age, standing};
 use crate::remedy::{forbidden, writers};
+use crate::resident::look::is_secret;
 use crate::transaction::{Moment, Stage, Store, Transaction};
 use crate::{live, lock};
 
@@ -115,7 +116,9 @@ impl Applier<'_> {
             return Ok(ExitCode::Clean);
         }
         let proposal = fix::plan(&self.fix, &self.all, &looked);
-        print(&render::text(&proposal, hostward_checks::check::Lang::En, None))?;
+        if !is_secret(self.check) {
+            print(&render::text(&proposal, hostward_checks::check::Lang::En, None))?;
+        }
         if proposal.refused() || proposal.plan.is_empty() {
             return self.refused(&proposal, findings, &render::refusal(&proposal));
         }
@@ -172,7 +175,7 @@ impl Applier<'_> {
         let mut whys: Vec<String> = Vec::new();
         for finding in looked.judged.iter_mut().flat_map(|one| &mut one.findings).filter(|one| one.waived.is_none()) {
             let subject = finding.finding.subject.clone();
-            let concerned = Concerned { fingerprint: finding.fingerprint.clone(), subject: subject.clone() };
+            let concerned = Concerned::of(finding);
             let standing = standing(&self.ledger, &finding.fingerprint, &self.now);
             let why = match standing {
                 Standing::Free => self.rolled_back(store, &finding.fingerprint),
@@ -214,7 +217,9 @@ impl Applier<'_> {
         let transaction = self.transaction(store, fingerprint)?;
         let confirmed = transaction.stages().iter().any(|record| record.stage == Stage::Confirmed);
         match transaction.stage() {
-            Stage::Undone { why } if confirmed => Some(format!("transaction {} was rolled back: {why}", transaction.id())),
+            Stage::Undone { why } if confirmed => {
+                Some(format!("transaction {} was rolled back: {why}", transaction.id()))
+            }
             _ => None,
         }
     }

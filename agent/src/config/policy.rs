@@ -10,8 +10,8 @@ use super::Problem;
 use super::keys::key;
 use super::reader::{Document, Section};
 use super::value::{
-    account, address, boolean, check, check_or_area, fixable_check, known_check, last_day, network, number, path, port, profile,
-    protocol, range, seconds, severity, text, window,
+    account, address, boolean, check, check_or_area, fixable_check, known_check, last_day, network, number, path, port,
+    profile, protocol, range, seconds, severity, text, window,
 };
 
 /// What one file says, or several merged. None: nothing.

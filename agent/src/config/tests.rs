@@ -89,10 +89,7 @@ fn mistakes_are_told_with_file_place_key_and_the_right_name() {
             "[remediate]\nchecks = [\"sshd.root-logins\"]\n",
             "policy.toml:2:11: remediate.checks: no check is called so; did you mean sshd.root-login?",
         ),
-        (
-            "[remediate]\nchecks = [\"sshd\"]\n",
-            "policy.toml:2:11: remediate.checks: no check is called so",
-        ),
+        ("[remediate]\nchecks = [\"sshd\"]\n", "policy.toml:2:11: remediate.checks: no check is called so"),
         (
             "[remediate]\nchecks = [\"policy.waivers\"]\n",
             "policy.toml:2:11: remediate.checks: hostward has no fix for it",
@@ -131,7 +128,8 @@ fn a_policy_says_what_its_keys_mean() {
     assert_eq!(policy.waivers[0].expires, Some(1_798_761_600));
     let windows: Vec<String> = policy.remediate.windows.iter().map(ToString::to_string).collect();
     assert_eq!(windows, ["23:30-01:00"]);
-    let policy = policy_from("[remediate]\nchecks = [\"sshd.limits\"]\nwindow = [\"Sat,Sun 01:00-05:00\", \"02:00-03:00\"]\n");
+    let policy =
+        policy_from("[remediate]\nchecks = [\"sshd.limits\"]\nwindow = [\"Sat,Sun 01:00-05:00\", \"02:00-03:00\"]\n");
     let Remediate { checks, windows } = policy.unwrap().remediate;
     assert_eq!((checks, windows.len()), (vec!["sshd.limits".to_owned()], 2));
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -102,6 +103,20 @@ pub(super) fn run(arguments: &[String]) -> anyhow::Result<()> {
         bail!("systemd-run failed: {}", ran.complaint());
     }
     Ok(())
+}
+
+/// Has a unit started, by a process that ends when the unit's work is done and says on its second value what went wrong.
+///
+/// # Errors
+/// It cannot be asked.
+pub fn start_unit(name: &str) -> anyhow::Result<(Child, ChildStderr)> {
+    let program = tool(&SYSTEMCTL)?;
+    let mut command = Command::new(program);
+    command.args(["--quiet", "--no-ask-password", "start", "--", name]).env_clear().env("LC_ALL", "C").current_dir("/");
+    let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut child = spawned.with_context(|| format!("failed to run {program}"))?;
+    let said = child.stderr.take().context("systemctl has no standard error")?;
+    Ok((child, said))
 }
 
 /// What systemd says of a unit.

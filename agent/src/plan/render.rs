@@ -141,7 +141,8 @@ pub fn refusal(proposal: &Proposal) -> String {
 
 /// What a proposal is about, without what differs from one minute to the next: its effects, and which guards refuse it.
 pub fn gist(proposal: &Proposal) -> String {
-    let effects = proposal.plan.effects.iter().map(|planned| headline(&planned.effect, Lang::En) + &detail(&planned.effect));
+    let effects =
+        proposal.plan.effects.iter().map(|planned| headline(&planned.effect, Lang::En) + &detail(&planned.effect));
     let refused = proposal.outcomes.iter().filter(|outcome| matches!(outcome.ruling, Ruling::Refuses(_)));
     let refused = refused.map(|outcome| outcome.guard.id.to_owned());
     let stays = proposal.plan.unfixable.iter().map(|stays| about(&stays.reason) + stays.why.message.id);

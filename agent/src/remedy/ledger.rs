@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use super::limit::{DAY, age, is_ahead};
+use crate::judge::JudgedFinding;
 use crate::transaction::Moment;
 
 /// The version of the file.
@@ -37,6 +38,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Attempted => "attempted",
+            Self::Fixed => "fixed",
+            Self::RolledBack => "rolled-back",
+            Self::Refused => "refused",
+            Self::Contended => "contended",
+        }
+    }
+
     /// Whether the host was changed, or may have been.
     pub fn counts(self) -> bool {
         matches!(self, Self::Attempted | Self::Fixed | Self::RolledBack)
@@ -50,6 +62,19 @@ pub struct Concerned {
     pub fingerprint: String,
     /// What it is about.
     pub subject: String,
+    /// After policy: info, low, medium, high or critical.
+    pub severity: String,
+}
+
+impl Concerned {
+    /// A finding as it was judged.
+    pub fn of(finding: &JudgedFinding) -> Self {
+        Self {
+            fingerprint: finding.fingerprint.clone(),
+            subject: finding.finding.subject.clone(),
+            severity: finding.severity.word().to_owned(),
+        }
+    }
 }
 
 /// One attempt.
@@ -83,6 +108,14 @@ pub struct Lost {
     pub since: Moment,
     /// Why.
     pub why: String,
+}
+
+impl Entry {
+    /// The command that undoes it, where there is something to undo.
+    pub fn rollback(&self) -> Option<String> {
+        let stands = matches!(self.outcome, Outcome::Attempted | Outcome::Fixed);
+        self.transaction.as_ref().filter(|_| stands).map(|id| format!("hostward rollback {id}"))
+    }
 }
 
 /// All attempts that are remembered.
@@ -126,8 +159,7 @@ impl Ledger {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Self::new(),
             other => other.with_context(|| format!("failed to read {}", path.display()))?,
         };
-        let ledger: Self =
-            serde_json::from_slice(&bytes).with_context(|| format!("{} is broken", path.display()))?;
+        let ledger: Self = serde_json::from_slice(&bytes).with_context(|| format!("{} is broken", path.display()))?;
         if ledger.schema != SCHEMA {
             bail!("{} is of another version of hostward: {}", path.display(), ledger.schema);
         }
@@ -154,7 +186,8 @@ impl Ledger {
             }
         };
         let moments = ledger.entries.iter_mut().map(|entry| &mut entry.since);
-        for since in moments.chain(ledger.lost.as_mut().map(|lost| &mut lost.since)).filter(|then| is_ahead(then, &now)) {
+        for since in moments.chain(ledger.lost.as_mut().map(|lost| &mut lost.since)).filter(|then| is_ahead(then, &now))
+        {
             *since = now.clone();
         }
         // A write that changes nothing would have everything looked at again.

@@ -79,7 +79,8 @@ mod tests {
     fn ledger(entries: &[(Outcome, Moment)]) -> Ledger {
         let mut ledger = Ledger::new().unwrap();
         for (outcome, since) in entries {
-            let findings = vec![Concerned { fingerprint: "f".to_owned(), subject: "s".to_owned() }];
+            let findings =
+                vec![Concerned { fingerprint: "f".to_owned(), subject: "s".to_owned(), severity: "low".to_owned() }];
             let number = ledger.record("a.b", findings, *outcome, since);
             assert!(number > 0);
         }

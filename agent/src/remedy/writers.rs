@@ -71,7 +71,8 @@ fn sessions(at: i64) -> Vec<String> {
         return Vec::new();
     };
     let text = String::from_utf8_lossy(&output.bytes);
-    let tells = |line: &&str| [" Accepted ", "COMMAND=", "session opened for user"].iter().any(|word| line.contains(word));
+    let tells =
+        |line: &&str| [" Accepted ", "COMMAND=", "session opened for user"].iter().any(|word| line.contains(word));
     let lines: Vec<String> = text.lines().filter(tells).map(|line| brief(line, LINE)).collect();
     lines.get(lines.len().saturating_sub(MOST)..).unwrap_or_default().to_vec()
 }

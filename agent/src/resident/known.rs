@@ -7,9 +7,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use hostward_checks::check::Severity;
 use serde::{Deserialize, Serialize};
 
 use super::line::{Found, Ran};
+use super::look::is_secret;
+use crate::judge::fingerprint;
+use crate::remedy::ledger::{Entry, Ledger, Outcome};
+use crate::sanitize::brief;
 
 /// The version of the file.
 const SCHEMA: &str = "hostward.known/1";
@@ -18,7 +23,7 @@ const MOST: usize = 1000;
 
 /// What happened to a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// It was not there before, or had gone.
     New,
@@ -26,11 +31,22 @@ pub enum Kind {
     Resolved,
     /// Its severity or its words are others.
     Changed,
+    /// What became of an attempt to fix it.
+    Remedy(Outcome),
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::New, Self::Resolved, Self::Changed];
+    pub const ALL: [Self; 8] = [
+        Self::New,
+        Self::Resolved,
+        Self::Changed,
+        Self::Remedy(Outcome::Attempted),
+        Self::Remedy(Outcome::Fixed),
+        Self::Remedy(Outcome::RolledBack),
+        Self::Remedy(Outcome::Refused),
+        Self::Remedy(Outcome::Contended),
+    ];
 
     /// The word for it in events.
     pub fn word(self) -> &'static str {
@@ -38,6 +54,7 @@ impl Kind {
             Self::New => "new",
             Self::Resolved => "resolved",
             Self::Changed => "changed",
+            Self::Remedy(outcome) => outcome.word(),
         }
     }
 }
@@ -62,6 +79,12 @@ pub struct Event {
     pub at: String,
     /// The finding, as it is or, resolved, as it was.
     pub finding: Found,
+    /// The transaction that fixes or fixed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<String>,
+    /// The command that undoes that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<String>,
 }
 
 /// What is known of a host's findings.
@@ -82,6 +105,9 @@ pub struct Known {
     /// Events that were dropped because nobody could be told.
     #[serde(default)]
     dropped: u64,
+    /// Attempts were told up to this change of the ledger of this word.
+    #[serde(default)]
+    attempts: (String, u64),
 }
 
 impl Known {
@@ -98,6 +124,7 @@ impl Known {
             untold: Vec::new(),
             told: (0, 0),
             dropped: 0,
+            attempts: Default::default(),
         })
     }
 
@@ -161,7 +188,29 @@ impl Known {
             self.open.insert(finding.fingerprint.clone(), finding.clone());
         }
         let id = format!("{}-{}-{}", finding.fingerprint, self.word, self.transitions);
-        self.untold.push(Event { id, kind, at: at.to_owned(), finding });
+        self.untold.push(Event { id, kind, at: at.to_owned(), finding, transaction: None, rollback: None });
+    }
+
+    /// Takes in what was tried since. Whether anything is to be told now.
+    pub fn tried(&mut self, ledger: &Ledger, at: &str) -> bool {
+        let told = if self.attempts.0 == ledger.word { self.attempts.1 } else { 0 };
+        let mut changed: Vec<&Entry> = ledger.entries.iter().filter(|entry| entry.change > told).collect();
+        changed.sort_by_key(|entry| entry.change);
+        for entry in &changed {
+            let finding = about(entry);
+            let id = format!("{}-{}-{}", finding.fingerprint, ledger.word, entry.change);
+            let (transaction, rollback) = (entry.transaction.clone(), entry.rollback());
+            self.untold.push(Event {
+                id,
+                kind: Kind::Remedy(entry.outcome),
+                at: at.to_owned(),
+                finding,
+                transaction,
+                rollback,
+            });
+            self.attempts = (ledger.word.clone(), entry.change);
+        }
+        !changed.is_empty()
     }
 
     /// What was not told there yet, oldest first.
@@ -202,6 +251,33 @@ impl Known {
     /// What is open.
     pub fn open(&self) -> impl Iterator<Item = &Found> {
         self.open.values()
+    }
+}
+
+/// What an attempt concerned, in words. Whom it is about is told where that is no secret.
+fn about(entry: &Entry) -> Found {
+    let secret = is_secret(&entry.check);
+    let subjects: Vec<&str> = entry.findings.iter().map(|one| one.subject.as_str()).filter(|_| !secret).collect();
+    let fingerprint = match entry.findings.as_slice() {
+        [only] if !secret => only.fingerprint.clone(),
+        _ => fingerprint(&entry.check, ""),
+    };
+    let worst = entry.findings.iter().filter_map(|one| Severity::from_word(&one.severity)).max();
+    let why = entry.why.as_deref().filter(|_| !secret).map(|why| format!(": {}", brief(why, 2000))).unwrap_or_default();
+    let transaction = entry.transaction.as_deref().unwrap_or_default();
+    let undo = entry.rollback().map(|command| format!("; undo: {command}")).unwrap_or_default();
+    Found {
+        fingerprint,
+        check: entry.check.clone(),
+        severity: worst.unwrap_or(Severity::Info).word().to_owned(),
+        subject: brief(&subjects.join(", "), 200),
+        message: match entry.outcome {
+            Outcome::Attempted => format!("is being fixed, as the policy says{undo}"),
+            Outcome::Fixed => format!("was fixed, as the policy says{undo}"),
+            Outcome::RolledBack => format!("its fix {transaction} was rolled back{why}"),
+            Outcome::Refused => format!("is not fixed{why}"),
+            Outcome::Contended => format!("comes back, and is not fixed again for a day{why}"),
+        },
     }
 }
 

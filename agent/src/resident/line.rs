@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::remedies::Named;
+
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -82,6 +84,9 @@ pub struct End {
     pub firewall: bool,
     /// How the resident is to run.
     pub pace: Pace,
+    /// What the resident may fix.
+    #[serde(default)]
+    pub named: Named,
 }
 
 /// How the resident runs: `[agent]` of hostward.toml, which only looks read.

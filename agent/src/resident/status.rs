@@ -13,6 +13,7 @@ use nix::sys::socket::{getsockopt, sockopt};
 use serde::{Deserialize, Serialize};
 
 use super::line::Found;
+use super::remedies::Told;
 use crate::exit_code::{Ends, ExitCode};
 
 /// Where the socket stands: made by systemd for the unit, and gone with it.
@@ -39,6 +40,9 @@ pub struct Status {
     pub findings: Vec<Found>,
     /// How changes are heard of.
     pub watching: Watching,
+    /// What it may fix, and what it tried. None: nothing.
+    #[serde(default)]
+    pub remediation: Option<Told>,
     /// What is not as it should be.
     pub troubles: Vec<String>,
     /// What it costs.
@@ -239,6 +243,7 @@ mod tests {
                 trace_kib: None,
                 poll_seconds: 60,
             },
+            remediation: None,
             troubles: Vec::new(),
             cost: Cost::default().with_own(),
         }

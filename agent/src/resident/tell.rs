@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 
 use super::known::{Event, Kind, Way};
+use crate::remedy::ledger::Outcome;
 use crate::sanitize::escape;
 
 /// Where the journal takes entries (`systemd.journal-fields(7)`, the native protocol).
@@ -23,13 +24,18 @@ pub fn message_id(kind: Kind) -> &'static str {
         Kind::New => "f8156905680a495ba4784b96d9b476dc",
         Kind::Resolved => "3572c87dd7f541c6bdba252b8c18f2d9",
         Kind::Changed => "a007ce9c24fc4b249527f89f3b0238f8",
+        Kind::Remedy(Outcome::Attempted) => "649b1c88e31bb0ebf7a5e9af048ceda7",
+        Kind::Remedy(Outcome::Fixed) => "b1dce87e67b63f20308967732d448e20",
+        Kind::Remedy(Outcome::RolledBack) => "22f4543e5d60baf8c5c80192807161aa",
+        Kind::Remedy(Outcome::Refused) => "d619b4c3903e99b62947451d4543a1b1",
+        Kind::Remedy(Outcome::Contended) => "a1a4754bc4e88747c225c4085ba6851d",
     }
 }
 
 /// The priority of `syslog(3)` for a severity.
 fn priority(event: &Event) -> u8 {
     match (event.kind, event.finding.severity.as_str()) {
-        (Kind::Resolved, _) => 5,
+        (Kind::Resolved | Kind::Remedy(Outcome::Attempted | Outcome::Fixed), _) => 5,
         (_, "critical") => 2,
         (_, "high") => 3,
         (_, "medium") => 4,
@@ -57,6 +63,10 @@ struct Row<'a> {
     subject: &'a str,
     message: &'a str,
     fingerprint: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rollback: Option<&'a str>,
 }
 
 impl Teller {
@@ -107,6 +117,8 @@ impl Teller {
             subject: &finding.subject,
             message: &finding.message,
             fingerprint: &finding.fingerprint,
+            transaction: event.transaction.as_deref(),
+            rollback: event.rollback.as_deref(),
         };
         let line = format!("{}\n", serde_json::to_string(&row)?);
         let dir = path.parent().map_or(Ok(()), crate::files::private_dir);
@@ -117,13 +129,9 @@ impl Teller {
 /// One entry: a field a line. No value holds a line feed: [`escape`] leaves none.
 fn entry(event: &Event) -> String {
     let finding = &event.finding;
-    let words = match event.kind {
-        Kind::New => "new",
-        Kind::Resolved => "resolved",
-        Kind::Changed => "changed",
-    };
     let about = if finding.subject.is_empty() { String::new() } else { format!(" {}:", escape(&finding.subject)) };
-    let message = format!("{words}: {} ({}):{about} {}", finding.check, finding.severity, escape(&finding.message));
+    let message =
+        format!("{}: {} ({}):{about} {}", event.kind.word(), finding.check, finding.severity, escape(&finding.message));
     let fields = [
         ("MESSAGE", message),
         ("MESSAGE_ID", message_id(event.kind).to_owned()),
@@ -136,7 +144,9 @@ fn entry(event: &Event) -> String {
         ("HOSTWARD_SUBJECT", escape(&finding.subject)),
         ("HOSTWARD_FINGERPRINT", finding.fingerprint.clone()),
     ];
-    fields.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+    let more = [("HOSTWARD_TRANSACTION", &event.transaction), ("HOSTWARD_ROLLBACK", &event.rollback)];
+    let more = more.into_iter().filter_map(|(name, value)| Some((name, escape(value.as_deref()?))));
+    fields.into_iter().chain(more).map(|(name, value)| format!("{name}={value}\n")).collect()
 }
 
 /// Appends a line in one write. What a full disk took of it is taken back; where that cannot be done, or somebody else left a line
@@ -183,6 +193,8 @@ mod tests {
                 subject: subject.to_owned(),
                 message: "root logs in".to_owned(),
             },
+            transaction: None,
+            rollback: None,
         }
     }
 

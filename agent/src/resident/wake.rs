@@ -21,6 +21,8 @@ pub(super) enum Wake {
     Look,
     /// A password audit tells something.
     Audit,
+    /// The applier has done its work.
+    Remedy,
     /// What nobody tells of is asked for, and the service manager told that it is alive.
     Poll,
     /// What was put off is done: a look begins, events are told again, a source is heard again.
@@ -37,6 +39,7 @@ impl Wake {
         (Self::Mounts, "mounts"),
         (Self::Look, "look"),
         (Self::Audit, "audit"),
+        (Self::Remedy, "remedy"),
         (Self::Poll, "poll"),
         (Self::Due, "due"),
     ];
