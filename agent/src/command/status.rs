@@ -10,6 +10,7 @@ use crate::resident::line::Found;
 use crate::resident::status::{SOCKET, Status, ask};
 use crate::sanitize::escape;
 
+mod remediation;
 mod watch;
 
 /// Say what the resident knows: what is open, when it last looked, what it watches and what it costs
@@ -104,6 +105,7 @@ fn foot(status: &Status, lang: Lang) -> Vec<String> {
              每 {every} 秒查询 UDP 套接字和 {polled} 个目录"
         ),
     ));
+    lines.extend(status.remediation.iter().flat_map(|told| remediation::lines(told, lang)));
     lines.extend(cost(status, lang));
     for trouble in &status.troubles {
         lines.push(say(format!("trouble: {}", escape(trouble)), format!("异常：{}", escape(trouble))));
