@@ -52,9 +52,12 @@ fn describe(path: &Path) -> (String, Option<i64>) {
     let name = escape(&path.to_string_lossy());
     match std::fs::symlink_metadata(path) {
         Ok(meta) => {
-            let at = jiff::Timestamp::from_second(meta.mtime()).map_or_else(|_| "?".to_owned(), |at| at.to_string());
+            let time = |at| jiff::Timestamp::from_second(at).map_or_else(|_| "?".to_owned(), |at| at.to_string());
+            // Owner and mode have their time in the one only, and the other is for everybody to set.
+            let (changed, written) = (time(meta.ctime()), time(meta.mtime()));
             let (uid, gid, mode) = (meta.uid(), meta.gid(), meta.mode() & 0o7777);
-            (format!("{name}: changed {at}, uid {uid}, gid {gid}, mode {mode:04o}"), Some(meta.mtime()))
+            let words = format!("{name}: changed {changed}, written {written}, uid {uid}, gid {gid}, mode {mode:04o}");
+            (words, Some(meta.ctime()))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => (format!("{name}: gone"), None),
         Err(error) => (format!("{name}: {error}"), None),
