@@ -394,8 +394,7 @@ impl Resident {
         let Some(end) = answer.end else { return };
         self.run_at(end.pace);
         self.news.firewall.rests(end.firewall);
-        self.remedies.named(end.named, &end.policy_digest);
-        self.hear_of_attempts();
+        self.hear_of_named(end.named, &end.policy_digest);
         let open = self.known.open().count();
         if self.last.is_none() {
             notify("READY=1");

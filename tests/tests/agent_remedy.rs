@@ -55,7 +55,9 @@ impl Lab {
     /// Puts a policy in place of the one before.
     fn policy(&self, remediate: &str) {
         let file = "/etc/hostward/policy.toml";
-        self.run(&format!("printf '%s\\n' '[remediate]' '{remediate}' >{file}.new; mv {file}.new {file}; hostward validate"));
+        self.run(&format!(
+            "printf '%s\\n' '[remediate]' '{remediate}' >{file}.new; mv {file}.new {file}; hostward validate"
+        ));
     }
 
     /// The events so far, each once: after a kill one may be told again, under its id.

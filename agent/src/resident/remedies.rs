@@ -250,6 +250,12 @@ impl super::Resident {
         }
     }
 
+    /// A look tells what may be fixed, and may have seen that something was.
+    pub(super) fn hear_of_named(&mut self, named: Named, policy: &str) {
+        self.remedies.named(named, policy);
+        self.hear_of_attempts();
+    }
+
     /// The applier that was asked has done its work.
     pub(super) fn hear_of_remedy(&mut self) {
         let trouble = self.remedies.ended(Instant::now());

@@ -30,7 +30,7 @@ pub(super) enum Wake {
 }
 
 impl Wake {
-    const ALL: [(Self, &'static str); 10] = [
+    const ALL: [(Self, &'static str); 11] = [
         (Self::Signal, "signal"),
         (Self::Asked, "asked"),
         (Self::Files, "files"),
