@@ -6,6 +6,7 @@ pub mod apply;
 pub mod baseline;
 pub mod completions;
 pub mod confirm;
+pub mod doctor;
 pub mod explain;
 pub mod firewall;
 pub mod fix;

@@ -1,7 +1,7 @@
 //! hostward: the binary and everything that touches the machine.
 //!
 //! Layers, lowest first: [`sanitize`], [`nearest`], [`exit_code`], [`files`], [`lock`] · [`root`] · [`tree`] · [`transaction`] · [`apply`] ·
-//! [`record`], [`observe`], [`audit`] · [`survey`], [`config`], [`baseline`] · [`live`], [`firewall`] · [`judge`] · [`plan`] · [`report`] · [`remedy`] · [`resident`] · [`command`] · [`cli`].
+//! [`record`], [`observe`], [`audit`] · [`survey`], [`config`], [`baseline`] · [`live`], [`firewall`] · [`judge`] · [`plan`] · [`report`] · [`remedy`] · [`resident`] · [`doctor`] · [`command`] · [`cli`].
 
 pub mod apply;
 pub mod audit;
@@ -9,6 +9,7 @@ pub mod baseline;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod doctor;
 pub mod exit_code;
 pub mod files;
 pub mod firewall;

@@ -180,6 +180,16 @@ pub fn others_write(group: u32, mode: u32) -> bool {
 /// Looking up names only.
 const PASS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// How a user's directory is passed through where the kernel has openat2(2): a user may mount a file system of their own making
+/// below their home; whoever looks into it may wait forever.
+const CONFINED: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_XDEV);
+
+/// Whether openat2(2) is there: not before Linux 5.6, nor behind a seccomp filter that does not know it.
+pub fn has_openat2() -> bool {
+    let opened = rustix::fs::openat2(rustix::fs::CWD, ".", PASS, Mode::empty(), CONFINED);
+    !matches!(opened, Err(Errno::NOSYS | Errno::PERM))
+}
+
 fn names(path: &Path) -> impl Iterator<Item = &OsStr> {
     path.components().filter_map(|part| match part {
         Component::Normal(name) => Some(name),
@@ -227,10 +237,8 @@ impl Dir {
     fn open_as_we_are(&self, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Errno> {
         let mode = if flags.contains(OFlags::CREATE) { Mode::RUSR | Mode::WUSR } else { Mode::empty() };
         if self.user.is_some() {
-            // A user may mount a file system of their own making below their home; whoever looks into it may wait forever.
-            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-            match rustix::fs::openat2(&self.fd, name, flags, mode, resolve) {
-                // Before Linux 5.6, or a seccomp filter that does not know it.
+            match rustix::fs::openat2(&self.fd, name, flags, mode, CONFINED) {
+                // See [`has_openat2`].
                 Err(Errno::NOSYS | Errno::PERM) => {}
                 answer => return answer,
             }

@@ -37,7 +37,7 @@ fn is_first_process_root() -> bool {
 }
 
 /// Whether the agent of Cloud Assistant runs, as root and from where its packages put it.
-fn session_manager_runs() -> bool {
+pub fn session_manager_runs() -> bool {
     let Ok(processes) = Processes::list() else { return false };
     processes.pids.iter().any(|pid| {
         let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();

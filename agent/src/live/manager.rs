@@ -29,26 +29,26 @@ const SETTLING: Duration = Duration::from_secs(10);
 
 /// What systemd says of a unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Unit {
+pub(crate) struct Unit {
     /// Its own name: an alias stands for another.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// `active`, `inactive`, `failed`, `activating` …
-    pub(super) active: String,
+    pub(crate) active: String,
     /// `enabled`, `disabled`, `static` …; empty where there is no file.
-    pub(super) file_state: String,
+    pub(crate) file_state: String,
     /// `loaded`, `not-found`, `masked` …
-    pub(super) load: String,
+    pub(crate) load: String,
     /// Its main process.
-    pub(super) main_pid: Option<i32>,
+    pub(crate) main_pid: Option<i32>,
     /// Whether it says how it is reloaded.
-    pub(super) can_reload: bool,
+    pub(crate) can_reload: bool,
     /// Whether its files are newer than what systemd has read.
-    pub(super) stale: bool,
+    pub(crate) stale: bool,
 }
 
 impl Unit {
     /// Whether it runs or is about to.
-    pub(super) fn runs(&self) -> bool {
+    pub(crate) fn runs(&self) -> bool {
         ["active", "reloading", "activating", "refreshing"].contains(&self.active.as_str())
     }
 
@@ -62,7 +62,7 @@ impl Unit {
 }
 
 /// Whether the host runs under systemd (`sd_booted(3)`); in a chroot it does not, whatever runs outside.
-pub(super) fn is_booted() -> bool {
+pub(crate) fn is_booted() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
@@ -78,6 +78,22 @@ fn tool(places: &[&'static str]) -> anyhow::Result<&'static str> {
 fn systemctl<'a>(arguments: impl IntoIterator<Item = &'a str>, time: Duration) -> anyhow::Result<Ran> {
     let program = tool(&SYSTEMCTL)?;
     Call::new(program, arguments, time).run().with_context(|| format!("failed to run {program}"))
+}
+
+/// The version of systemd's tools, as they say it: `252 (252.39-1~deb12u1)`.
+///
+/// # Errors
+/// They are missing, or do not say.
+pub(crate) fn version() -> anyhow::Result<String> {
+    let ran = systemctl(["--version"], QUESTION)?;
+    let said = hostward_checks::check::bytes_text(&ran.out);
+    let version = said.lines().next().and_then(|line| line.strip_prefix("systemd "));
+    version.map(str::to_owned).context("systemctl does not say its version")
+}
+
+/// Whether there is a `systemd-run`.
+pub(crate) fn runs_units() -> bool {
+    tool(&SYSTEMD_RUN).is_ok()
 }
 
 /// Runs `systemctl`, which must say that it did as it was told.
@@ -123,7 +139,7 @@ pub fn start_unit(name: &str) -> anyhow::Result<(Child, ChildStderr)> {
 ///
 /// # Errors
 /// It does not answer.
-pub(super) fn unit(name: &str) -> anyhow::Result<Unit> {
+pub(crate) fn unit(name: &str) -> anyhow::Result<Unit> {
     const ASKED: [&str; 7] =
         ["Id", "ActiveState", "UnitFileState", "LoadState", "MainPID", "CanReload", "NeedDaemonReload"];
     let asked = ASKED.iter().flat_map(|property| ["-p", property]);

@@ -87,6 +87,11 @@ fn accepts(instance: &Instance) -> anyhow::Result<()> {
 }
 
 fn test_of(instance: &Instance) -> Call {
+    question_of(instance, &["-t"])
+}
+
+/// A question to an instance's program as the daemon itself would be executed again.
+pub(crate) fn question_of(instance: &Instance, question: &[&str]) -> Call {
     let mut arguments: Vec<OsString> = Vec::new();
     let line = CommandLine::parse(&instance.argv);
     for (letter, argument) in &line.options {
@@ -103,7 +108,7 @@ fn test_of(instance: &Instance) -> Call {
         arguments.push("-f".into());
         arguments.push(line.file.into_os_string());
     }
-    arguments.push("-t".into());
+    arguments.extend(question.iter().map(OsString::from));
     let mut call = Call::new(instance.program.as_os_str(), arguments, PATIENCE);
     if let Found::Running { pid } = instance.found {
         call.environment = environment(pid);
@@ -125,7 +130,7 @@ fn environment(pid: i32) -> Vec<(OsString, OsString)> {
 }
 
 /// `Missing privilege separation directory: /run/sshd`: its unit makes it at each start (`RuntimeDirectory=`), and no test does.
-fn missing_directory(ran: &Ran) -> Option<PathBuf> {
+pub(crate) fn missing_directory(ran: &Ran) -> Option<PathBuf> {
     let said = [&ran.errors, &ran.out].into_iter().find_map(|said| {
         let at = said.windows(MISSING.len()).position(|window| window == MISSING)?;
         said.get(at + MISSING.len()..)?.split(|byte| matches!(byte, b'\r' | b'\n')).next()
@@ -159,10 +164,15 @@ impl Drop for Temporary {
     }
 }
 
+/// visudo's path; None: it is not installed.
+pub(crate) fn visudo() -> Option<&'static str> {
+    VISUDO.into_iter().find(|place| Path::new(place).is_file())
+}
+
 /// `visudo -c`: every file that sudo reads, with owner and mode. Without visudo there is nothing to ask.
 fn sudoers() -> anyhow::Result<()> {
-    let Some(visudo) = VISUDO.iter().find(|place| Path::new(place).is_file()) else { return Ok(()) };
-    let ran = Call::new(*visudo, ["-c"], PATIENCE).run().with_context(|| format!("failed to run {visudo}"))?;
+    let Some(visudo) = visudo() else { return Ok(()) };
+    let ran = Call::new(visudo, ["-c"], PATIENCE).run().with_context(|| format!("failed to run {visudo}"))?;
     if !ran.success() {
         bail!("visudo refuses the sudoers files: {}", bytes_text(ran.complaint().as_bytes()));
     }

@@ -102,6 +102,19 @@ pub fn metadata(endpoint: Endpoint, tokenless: bool) -> Fact<Metadata> {
     })
 }
 
+/// Whether the service gives a token; false: it answers, and gives none. The question is no access in normal mode.
+///
+/// # Errors
+/// Nobody answers there.
+pub fn gives_token(endpoint: Endpoint) -> Result<bool, Why> {
+    let session =
+        Session { to: endpoint.0, deadline: Instant::now() + BUDGET, token: Err(Why::TimedOut), renewed: false };
+    match session.fetch_token() {
+        (Err(why), None) => Err(why),
+        (token, _) => Ok(token.is_ok()),
+    }
+}
+
 /// A conversation with the service: one token, one deadline.
 #[derive(Debug)]
 pub(crate) struct Session {

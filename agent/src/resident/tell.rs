@@ -14,7 +14,7 @@ use crate::remedy::ledger::Outcome;
 use crate::sanitize::escape;
 
 /// Where the journal takes entries (`systemd.journal-fields(7)`, the native protocol).
-const JOURNAL: &str = "/run/systemd/journal/socket";
+pub(crate) const JOURNAL: &str = "/run/systemd/journal/socket";
 /// The file is renamed when it is as large, and the one before it goes.
 const ROTATE: u64 = 8 << 20;
 

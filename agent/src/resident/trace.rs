@@ -10,11 +10,15 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::statfs::{FsType, statfs};
 
 /// Where tracefs is mounted; before 4.1 there was none but below debugfs, and no such tracepoint.
 const TRACEFS: &str = "/sys/kernel/tracing";
+/// The tracepoint, below an instance.
+const EVENT: &str = "events/sock/inet_sock_set_state";
 // linux/magic.h
 const TRACEFS_MAGIC: FsType = FsType(0x7472_6163);
 /// A socket that begins or ceases to listen: TCP_LISTEN of net/tcp_states.h.
@@ -32,15 +36,55 @@ fn is_mounted() -> bool {
     statfs(TRACEFS).is_ok_and(|stat| stat.filesystem_type() == TRACEFS_MAGIC)
 }
 
+/// How much of the tracepoint is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traced {
+    /// The kernel has it.
+    Known,
+    /// The kernel has no such tracepoint.
+    No,
+    /// Tracefs is not mounted, which the unit does before the resident starts, and may not be by us.
+    NotMounted,
+    /// Tracefs is there and closed to us.
+    Denied,
+}
+
+/// Looks. Where tracefs is not mounted it is mounted for this one look, and nobody else sees it.
+pub fn traced() -> Traced {
+    if is_mounted() {
+        return seen();
+    }
+    let known = std::fs::read_to_string("/proc/filesystems").is_ok_and(|text| text.contains("tracefs"));
+    let look = std::thread::Builder::new().spawn(|| {
+        // From here on this thread has mounts of its own, which end with it.
+        unshare(CloneFlags::CLONE_NEWNS).ok()?;
+        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).ok()?;
+        mount_tracefs().ok().map(|()| seen())
+    });
+    let unseen = if known { Traced::NotMounted } else { Traced::No };
+    look.ok().and_then(|look| look.join().ok()).flatten().unwrap_or(unseen)
+}
+
+fn seen() -> Traced {
+    match std::fs::metadata(Path::new(TRACEFS).join(EVENT)) {
+        Ok(_) => Traced::Known,
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Traced::Denied,
+        Err(_) => Traced::No,
+    }
+}
+
+fn mount_tracefs() -> Result<(), Errno> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("tracefs"), TRACEFS, Some("tracefs"), flags, None::<&str>)
+}
+
 /// Makes the instance.
 ///
 /// # Errors
 /// The kernel has no tracefs or no such tracepoint (before 4.16), or forbids it. Then listeners are asked for every so often.
 pub fn prepare() -> anyhow::Result<()> {
     if !is_mounted() {
-        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        let made = mount(Some("tracefs"), TRACEFS, Some("tracefs"), flags, None::<&str>);
-        made.with_context(|| format!("failed to mount tracefs at {TRACEFS}"))?;
+        mount_tracefs().with_context(|| format!("failed to mount tracefs at {TRACEFS}"))?;
     }
     let instance = instance()?;
     match std::fs::create_dir(&instance) {
@@ -50,8 +94,7 @@ pub fn prepare() -> anyhow::Result<()> {
         }
         _ => {}
     }
-    let event = "events/sock/inet_sock_set_state";
-    if !instance.join(event).exists() {
+    if !instance.join(EVENT).exists() {
         remove()?;
         bail!("this kernel does not tell of sockets that begin to listen (sock:inet_sock_set_state)");
     }
@@ -60,10 +103,10 @@ pub fn prepare() -> anyhow::Result<()> {
         std::fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))
     };
     write("buffer_size_kb", BUFFER)?;
-    write(&format!("{event}/filter"), FILTER)?;
+    write(&format!("{EVENT}/filter"), FILTER)?;
     // Who waits is woken by the first event, not by a buffer half full. Older kernels have no such file and do so anyway.
     let _ = write("buffer_percent", "0");
-    write(&format!("{event}/enable"), "1")
+    write(&format!("{EVENT}/enable"), "1")
 }
 
 /// Removes the instance; it is fine where there is none.

@@ -96,6 +96,11 @@ impl Build {
         self.version < version
     }
 
+    /// Whether it has a keyword: its binary is asked where the version alone does not say.
+    pub fn knows(&self, keyword: &str) -> bool {
+        super::keyword::lookup(self, keyword.as_bytes()).is_some()
+    }
+
     /// Whether included files see the connection and leave ports alone: not in 8.2 and 8.3 as released (bz#3122), where
     /// Debian and Ubuntu had the correction.
     pub(crate) fn include_mended(&self) -> bool {
