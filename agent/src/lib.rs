@@ -21,6 +21,7 @@ mod notify;
 pub mod observe;
 pub mod openapi;
 pub mod plan;
+mod random;
 pub mod record;
 pub mod remedy;
 pub mod report;

@@ -493,7 +493,7 @@ impl Resident {
 fn jitter(time: Duration) -> Duration {
     let mut bytes = [0_u8; 2];
     // Without randomness there is none.
-    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    let _ = crate::random::fill(&mut bytes);
     let share = f64::from(u16::from_ne_bytes(bytes)) / f64::from(u16::MAX);
     time.mul_f64(0.9 + 0.2 * share)
 }

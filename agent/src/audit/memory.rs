@@ -125,7 +125,7 @@ impl Memory {
     fn with(path: Option<PathBuf>, written: Option<Kept>) -> Self {
         let mut fresh = [0_u8; 32];
         // Without randomness there is no key that nobody knows, so nothing is written.
-        let random = rustix::rand::getrandom(&mut fresh, rustix::rand::GetRandomFlags::empty()).is_ok();
+        let random = crate::random::fill(&mut fresh).is_ok();
         let kept = written.clone().unwrap_or_else(|| Kept {
             schema: SCHEMA.to_owned(),
             key: hex(&fresh),

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use hostward_checks::check::Severity;
 use serde::{Deserialize, Serialize};
 
@@ -114,8 +113,7 @@ impl Known {
     /// Nothing is known.
     pub fn new() -> anyhow::Result<Self> {
         let mut bytes = [0_u8; 4];
-        rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-            .context("failed to get a random number")?;
+        crate::random::fill(&mut bytes)?;
         Ok(Self {
             schema: SCHEMA.to_owned(),
             word: bytes.iter().map(|byte| format!("{byte:02x}")).collect(),

@@ -41,6 +41,6 @@ pub(super) fn next(store: &Dir) -> anyhow::Result<String> {
 /// The kernel gives no random bytes.
 pub(crate) fn token() -> anyhow::Result<String> {
     let mut bytes = [0; 8];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).context("failed to get random bytes")?;
+    crate::random::fill(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
