@@ -156,7 +156,10 @@ pub fn run(setup: Setup) -> anyhow::Result<()> {
         }
         resident.work();
         if woken.contains(&Wake::Asked) {
+            // Else who asks all the time would have it look at nothing.
+            resident.credit.spend_own(Instant::now());
             door.answer(|| resident.status());
+            resident.credit.forgive_own();
         }
     }
 }
@@ -472,7 +475,12 @@ impl Resident {
             },
             remediation: self.remedies.told(),
             troubles: self.troubles.iter().map(|(_, what)| what.clone()).collect(),
-            cost: Cost { wakes: self.wakes.named(), ..self.cost.clone() }.with_own(),
+            cost: Cost {
+                asked_cpu_ms: milliseconds(self.credit.forgiven),
+                wakes: self.wakes.named(),
+                ..self.cost.clone()
+            }
+            .with_own(),
         }
     }
 

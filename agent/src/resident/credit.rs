@@ -13,6 +13,8 @@ pub(super) struct Credit {
     share: f64,
     /// What this process itself has taken, as far as it is spent.
     own: Duration,
+    /// What it took on the account of others.
+    pub(super) forgiven: Duration,
 }
 
 impl Credit {
@@ -20,7 +22,7 @@ impl Credit {
 
     /// All of what may be taken at once.
     pub(super) fn new(percent: u32, now: Instant) -> Self {
-        let mut credit = Self { left: Self::MOST, at: now, share: 0.0, own: own() };
+        let mut credit = Self { left: Self::MOST, at: now, share: 0.0, own: own(), forgiven: Duration::ZERO };
         credit.set(percent);
         credit
     }
@@ -41,6 +43,13 @@ impl Credit {
     pub(super) fn spend_own(&mut self, now: Instant) {
         let own = own();
         self.spend(own.saturating_sub(self.own), now);
+        self.own = own;
+    }
+
+    /// What this process itself took since then is on the account of who asked for it.
+    pub(super) fn forgive_own(&mut self) {
+        let own = own();
+        self.forgiven += own.saturating_sub(self.own);
         self.own = own;
     }
 

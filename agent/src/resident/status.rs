@@ -93,12 +93,16 @@ pub struct Cost {
     pub pss_kib: Option<u64>,
     /// Its own processor time, milliseconds.
     pub own_cpu_ms: u64,
+    /// As much of it went into answers like this one, milliseconds.
+    pub asked_cpu_ms: u64,
     /// Processor time of its looks, milliseconds.
     pub looks_cpu_ms: u64,
     /// Processor time of password audits, milliseconds, which have a budget of their own.
     pub audits_cpu_ms: u64,
     /// Looks so far.
     pub looks: u64,
+    /// The most memory that a look or an audit, or a program that it asked, had at once, KiB.
+    pub looks_peak_kib: u64,
     /// What woke it how often. One wake-up may have several reasons.
     pub wakes: BTreeMap<String, u64>,
 }
@@ -112,6 +116,8 @@ impl Cost {
         let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
         self.pss_kib = pss.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
         self.own_cpu_ms = getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| milliseconds(taken(&usage)));
+        let peak = getrusage(UsageWho::RUSAGE_CHILDREN).map_or(0, |usage| usage.max_rss());
+        self.looks_peak_kib = u64::try_from(peak).unwrap_or(0);
         self
     }
 }

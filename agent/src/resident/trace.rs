@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::statfs::{FsType, statfs};
 
 /// Where tracefs is mounted; before 4.1 there was none but below debugfs, and no such tracepoint.
@@ -83,6 +83,11 @@ fn mount_tracefs() -> Result<(), Errno> {
 /// # Errors
 /// The kernel has no tracefs or no such tracepoint (before 4.16), or forbids it. Then listeners are asked for every so often.
 pub fn prepare() -> anyhow::Result<()> {
+    if !is_mounted() {
+        // A unit that is confined has mounts of its own, also for its commands that are not.
+        let host = File::open("/proc/1/ns/mnt").context("failed to open /proc/1/ns/mnt")?;
+        setns(host, CloneFlags::CLONE_NEWNS).context("failed to enter the host's mounts")?;
+    }
     if !is_mounted() {
         mount_tracefs().with_context(|| format!("failed to mount tracefs at {TRACEFS}"))?;
     }
