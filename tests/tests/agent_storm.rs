@@ -139,7 +139,7 @@ fn after_a_storm_it_is_light_and_right() {
     let resident = Resident { host };
     resident.agrees().unwrap();
     let (edits, seconds, listeners, rules, accounts) =
-        Tier::current().pick((2000, 4, 500, 40, 500), (10_000, 60, 5000, 400, 20_000));
+        Tier::current().pick((2000, 4, 500, 40, 500), (10_000, 60, 5000, 400, 5000));
     let first = cost(&resident);
 
     storm(&resident, &format!("{edits} edits"), &format!("perl /root/edits.pl {edits} {seconds}"));
@@ -158,7 +158,8 @@ fn after_a_storm_it_is_light_and_right() {
     storm(&resident, &format!("{rules} times other rules"), &flap);
 
     let many = format!(
-        "cp -p /etc/passwd /root/; for n in $(seq {accounts}); do echo \"m$n:x:$((10000 + n)):100::/home/m$n:/bin/bash\"; done >>/etc/passwd"
+        "cp -p /etc/passwd /root/; for n in $(seq {accounts}); do echo \"m$n:x:$((10000 + n)):100::/home/m$n:/bin/bash\"; done >>/etc/passwd
+         echo 'second:x:0:0::/root:/bin/bash' >>/etc/passwd"
     );
     storm(&resident, &format!("{accounts} new accounts"), &many);
     storm(&resident, "the accounts go", "cp -p /root/passwd /etc/passwd.new; mv /etc/passwd.new /etc/passwd");
