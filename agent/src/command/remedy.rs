@@ -177,9 +177,9 @@ impl Applier<'_> {
             let subject = finding.finding.subject.clone();
             let concerned = Concerned::of(finding);
             let standing = standing(&self.ledger, &finding.fingerprint, &self.now);
+            let twice = || (standing == Standing::Spent).then(|| "it was tried twice in a day and is here".to_owned());
             let why = match standing {
-                Standing::Free => self.rolled_back(store, &finding.fingerprint),
-                Standing::Spent => Some("what was fixed twice in a day is here again".to_owned()),
+                Standing::Free | Standing::Spent => self.rolled_back(store, &finding.fingerprint).or_else(twice),
                 Standing::Contended | Standing::Rests | Standing::Lost => None,
             };
             if standing == Standing::Free && why.is_none() {
