@@ -96,8 +96,12 @@ fn deb(packages: &Packages, name: &'static str) {
     run(host, "dpkg -i /packages/*64.deb");
     verified(host);
     let mut figures = format!("{}; {}", resides(host), works(host));
-    for (unit, limit) in [("hostward.service", 3.0), ("hostward-scan.service", 3.0), ("hostward-firewall.service", 3.0)]
-    {
+    for (unit, limit) in [
+        ("hostward.service", 3.0),
+        ("hostward-scan.service", 3.0),
+        ("hostward-firewall.service", 3.0),
+        ("hostward-fix@sshd.limits.service", 4.5),
+    ] {
         if let Some(exposure) = exposure(host, unit) {
             assert!(exposure <= limit, "{unit} on {name}: {exposure}");
             figures.push_str(&format!("; {unit} {exposure}"));
