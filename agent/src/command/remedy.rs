@@ -12,7 +12,7 @@ use super::look::{Looked, Looking, look_alone};
 use super::{fix, print};
 use crate::config::Configuration;
 use crate::exit_code::{Ends, ExitCode};
-use crate::judge::Waived;
+use crate::judge::{JudgedFinding, Waived};
 use crate::lock::Lock;
 use crate::plan::{Proposal, render};
 use crate::remedy::ledger::{self, Concerned, Ledger, Outcome};
@@ -110,12 +110,16 @@ struct Applier<'a> {
 impl Applier<'_> {
     fn run(&mut self, mut store: Store, held: Vec<Lock>) -> anyhow::Result<ExitCode> {
         let mut looked = look_alone(&self.looking, &self.all, None)?;
-        let findings = self.free(&store, &mut looked)?;
+        self.leave(&mut looked);
+        let mut proposal = fix::plan(&self.fix, &self.all, &looked);
+        if self.contended(&store, &mut looked, &proposal)? {
+            proposal = fix::plan(&self.fix, &self.all, &looked);
+        }
+        let findings: Vec<Concerned> = open(&mut looked).map(|finding| Concerned::of(finding)).collect();
         if findings.is_empty() {
             print(&format!("{}: nothing is to be fixed now\n", self.check))?;
             return Ok(ExitCode::Clean);
         }
-        let proposal = fix::plan(&self.fix, &self.all, &looked);
         if !is_secret(self.check) {
             print(&render::text(&proposal, hostward_checks::check::Lang::En, None))?;
         }
@@ -168,40 +172,49 @@ impl Applier<'_> {
         Ok(if fixed { ExitCode::Clean } else { ExitCode::Refused })
     }
 
-    /// The findings that may be fixed; the others are waived for this run, in the plan and in what is looked at after it. What was
-    /// fixed often enough is told as contended.
-    fn free(&mut self, store: &Store, looked: &mut Looked) -> anyhow::Result<Vec<Concerned>> {
-        let (mut free, mut contended, mut evidence) = (Vec::new(), Vec::new(), Vec::new());
+    /// Waives for this run, in the plan and in what is looked at after it, what is not to be tried now.
+    fn leave(&mut self, looked: &mut Looked) {
+        for finding in open(looked) {
+            if !matches!(standing(&self.ledger, &finding.fingerprint, &self.now), Standing::Free | Standing::Spent) {
+                waive(&mut self.all, self.check, finding);
+            }
+        }
+    }
+
+    /// Waives and tells what is not to be fought over: what the plan would fix and was tried often enough, or was taken back by
+    /// somebody. Whether there was any.
+    fn contended(&mut self, store: &Store, looked: &mut Looked, proposal: &Proposal) -> anyhow::Result<bool> {
+        let reasons = || proposal.plan.effects.iter().flat_map(|planned| &planned.reasons);
+        let (mut contended, mut evidence): (Vec<Concerned>, Vec<PathBuf>) = Default::default();
         let mut whys: Vec<String> = Vec::new();
-        for finding in looked.judged.iter_mut().flat_map(|one| &mut one.findings).filter(|one| one.waived.is_none()) {
-            let subject = finding.finding.subject.clone();
-            let concerned = Concerned::of(finding);
-            let standing = standing(&self.ledger, &finding.fingerprint, &self.now);
-            let twice = || (standing == Standing::Spent).then(|| "it was tried twice in a day and is here".to_owned());
-            let why = match standing {
-                Standing::Free | Standing::Spent => self.rolled_back(store, &finding.fingerprint).or_else(twice),
-                Standing::Contended | Standing::Rests | Standing::Lost => None,
-            };
-            if standing == Standing::Free && why.is_none() {
-                free.push(concerned);
-                continue;
-            }
-            if let Some(why) = why {
-                contended.push(concerned);
-                whys.push(why);
+        for finding in open(looked) {
+            let planned = reasons().any(|reason| reason.subject == finding.finding.subject);
+            let spent = standing(&self.ledger, &finding.fingerprint, &self.now) == Standing::Spent;
+            let twice = || spent.then(|| "it was tried twice in a day and is here".to_owned());
+            let why = self.rolled_back(store, &finding.fingerprint).or_else(twice);
+            if let Some(why) = why.filter(|_| planned && !proposal.refused()) {
+                contended.push(Concerned::of(finding));
                 evidence.extend(finding.finding.evidence.iter().map(|one| PathBuf::from(&one.file)));
+                whys.push(why);
+                waive(&mut self.all, self.check, finding);
             }
-            let reason = "not to be fixed now".to_owned();
-            finding.waived = Some(Waived::Waiver { reason: reason.clone(), expires: None });
-            let waiver = Waiver { check: self.check.to_owned(), subject: Some(subject), reason, expires: None };
-            self.all.policy.waivers.push(waiver);
         }
-        if !contended.is_empty() {
-            evidence.retain(|path| path.is_absolute());
-            whys.dedup();
-            self.contended(store, contended, &whys.join("; "), &evidence)?;
+        if contended.is_empty() {
+            return Ok(false);
         }
-        Ok(free)
+        evidence.retain(|path| path.is_absolute());
+        whys.dedup();
+        let why = whys.join("; ");
+        let transaction = contended.first().and_then(|one| self.transaction(store, &one.fingerprint));
+        let writers = writers::told(store.tree(), transaction.as_ref(), &evidence);
+        let number = self.ledger.record(self.check, contended, Outcome::Contended, &self.now);
+        self.ledger.change(number, |entry| {
+            entry.transaction = transaction.map(|transaction| transaction.id().to_owned());
+            entry.why = Some(format!("{why}; {writers}"));
+        });
+        self.ledger.write(&self.path)?;
+        print(&format!("{}: contended: {why}; {writers}\n", self.check))?;
+        Ok(true)
     }
 
     /// The last transaction of today that fixed a finding.
@@ -224,24 +237,6 @@ impl Applier<'_> {
         }
     }
 
-    fn contended(
-        &mut self,
-        store: &Store,
-        findings: Vec<Concerned>,
-        why: &str,
-        evidence: &[PathBuf],
-    ) -> anyhow::Result<()> {
-        let transaction = findings.first().and_then(|one| self.transaction(store, &one.fingerprint));
-        let writers = writers::told(store.tree(), transaction.as_ref(), evidence);
-        let number = self.ledger.record(self.check, findings, Outcome::Contended, &self.now);
-        self.ledger.change(number, |entry| {
-            entry.transaction = transaction.map(|transaction| transaction.id().to_owned());
-            entry.why = Some(format!("{why}; {writers}"));
-        });
-        self.ledger.write(&self.path)?;
-        print(&format!("{}: contended: {why}; {writers}\n", self.check))
-    }
-
     /// Notes a refusal, once for the same plan and the same findings.
     fn refused(&mut self, proposal: &Proposal, findings: Vec<Concerned>, why: &str) -> anyhow::Result<ExitCode> {
         let plan = crate::tree::digest(render::gist(proposal).as_bytes());
@@ -255,4 +250,16 @@ impl Applier<'_> {
         }
         Ok(ExitCode::Refused)
     }
+}
+
+/// The findings that count.
+fn open(looked: &mut Looked) -> impl Iterator<Item = &mut JudgedFinding> {
+    looked.judged.iter_mut().flat_map(|one| &mut one.findings).filter(|one| one.waived.is_none())
+}
+
+fn waive(all: &mut Configuration, check: &str, finding: &mut JudgedFinding) {
+    let reason = "not to be fixed now".to_owned();
+    let subject = Some(finding.finding.subject.clone());
+    all.policy.waivers.push(Waiver { check: check.to_owned(), subject, reason: reason.clone(), expires: None });
+    finding.waived = Some(Waived::Waiver { reason, expires: None });
 }
