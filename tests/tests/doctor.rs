@@ -87,10 +87,9 @@ fn agrees(host: &Host, doctor: &Doctor) {
     assert_eq!(doctor.item("os").1, number(". /etc/os-release; echo $ID $VERSION_ID"));
     let (state, systemd) = doctor.item("systemd");
     let own = says(host, "systemctl --version").trim_start_matches("systemd ").to_owned();
-    assert!(
-        state == "there" && systemd.starts_with(&own) && systemd.ends_with("the usual units serve"),
-        "{systemd}, not {own}"
-    );
+    let older = own.split(' ').next().unwrap().parse::<u32>().unwrap() < 238;
+    let units = if older { "the units of systemd-219 serve" } else { "the usual units serve" };
+    assert!(state == "there" && systemd.starts_with(&own) && systemd.ends_with(units), "{systemd}, not {own}");
     let inotify = doctor.item("inotify").1;
     assert!(inotify.starts_with(&(number("sysctl -n fs.inotify.max_user_watches") + " watches")), "{inotify}");
     // Older ones know no -V and say it on the way to refusing it; the binary of Ubuntu 18.04 tells the same.
@@ -110,7 +109,7 @@ fn agrees(host: &Host, doctor: &Doctor) {
     let by_socket =
         host.command("systemctl").args(["-q", "is-active", "ssh.socket"]).output().unwrap().status.success();
     let first = doctor.item("sshd").1;
-    let wanted = if by_socket { "started by ssh.socket" } else { "runs in ssh.service" };
+    let wanted = if by_socket { "ssh.socket" } else { "runs in ssh.service;" };
     assert!(doctor.items("sshd").iter().any(|(_, sshd)| sshd.contains(wanted)), "{wanted}: {first}");
     let has = |program: &str| host.command("test").args(["-x", program]).output().unwrap().status.success();
     for (id, program) in
@@ -139,7 +138,7 @@ fn gives_nothing_away(host: &Host, doctor: &Doctor) {
 /// Wherever it is run it answers.
 fn answers_everywhere(host: &Host) {
     let own = |script: &str| format!("unshare --mount sh -c '{script}; exec \"$@\"' sh");
-    let doctor = Doctor::run(host, "setpriv --reuid 65534 --clear-groups");
+    let doctor = Doctor::run(host, "runuser -u nobody --");
     doctor.whole();
     assert_eq!((doctor.code, doctor.state("rights")), (Some(2), "unseen".to_owned()));
     let doctor = Doctor::run(host, &own("umount -R /sys || umount -l /sys"));

@@ -5,6 +5,7 @@ use std::path::Path;
 use hostward_checks::host::sshd::{Found, Instance, PROGRAM};
 
 use super::{Item, State, Words, item, named, works};
+use crate::live::manager;
 use crate::live::validate::{missing_directory, question_of};
 use crate::survey::Survey;
 
@@ -95,7 +96,10 @@ fn started(instance: &Instance) -> (String, String) {
     let socket = instance.socket.as_ref().map(|socket| usual(&socket.unit));
     match (&instance.found, socket, unit) {
         (_, Some(socket), _) => (format!("started by {socket}"), format!("由 {socket} 启动")),
-        (Found::Running { .. }, None, Some(unit)) => (format!("runs in {unit}"), format!("运行于 {unit}")),
+        (Found::Running { .. }, None, Some(unit)) => match behind(&unit) {
+            Some(socket) => (format!("runs in {unit} behind {socket}"), format!("运行于 {unit}，由 {socket} 启动")),
+            None => (format!("runs in {unit}"), format!("运行于 {unit}")),
+        },
         (Found::Running { .. }, None, None) => ("started by hand".to_owned(), "手工启动".to_owned()),
         (Found::Unit { enabled: true }, _, Some(unit)) => {
             (format!("would be started by {unit}"), format!("将由 {unit} 启动"))
@@ -103,4 +107,11 @@ fn started(instance: &Instance) -> (String, String) {
         (Found::Unit { .. }, _, _) => ("its unit is not enabled".to_owned(), "其单元未启用".to_owned()),
         (Found::Plain, _, _) => ("no unit starts it".to_owned(), "没有单元启动它".to_owned()),
     }
+}
+
+/// The socket unit that a service was started by, and that still listens for it.
+fn behind(service: &str) -> Option<String> {
+    let socket = service.strip_suffix(".service").map(|stem| format!("{stem}.socket"))?;
+    let unit = manager::is_booted().then(|| manager::unit(&socket).ok()).flatten()?;
+    unit.runs().then_some(socket)
 }
