@@ -4,8 +4,14 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
+
+/// How the name of a file begins that is to replace another.
+const TEMPORARY: &str = ".hostward-";
+/// Nobody writes one file for so long.
+const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// Writes a file so that a reader, also after a crash, sees the old content or the new: a temporary file in the same
 /// directory, mode 0600, synced, renamed, the directory synced. A symbolic link is replaced itself, so that nobody's link
@@ -21,7 +27,7 @@ pub fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let context = || format!("failed to write {}", path.display());
     let mut file = tempfile::Builder::new()
-        .prefix(".hostward-")
+        .prefix(TEMPORARY)
         .permissions(std::fs::Permissions::from_mode(0o600))
         .tempfile_in(dir)
         // Without the name that it made up: the same mishap is told in the same words.
@@ -31,6 +37,19 @@ pub fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     file.as_file().sync_all().with_context(context)?;
     file.persist(path).map_err(|error| error.error).with_context(context)?;
     std::fs::File::open(dir).and_then(|dir| dir.sync_all()).with_context(context)
+}
+
+/// Removes what a [`replace`] that was killed has left in a directory of ours. One under way takes seconds.
+pub fn sweep(dir: &Path) {
+    let abandoned = |entry: &std::fs::DirEntry| {
+        let ours = entry.file_name().to_string_lossy().starts_with(TEMPORARY);
+        let age = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
+        ours && age.is_some_and(|age| age > ABANDONED)
+    };
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten().filter(abandoned) {
+        // It costs a little room, and no more.
+        let _ = std::fs::remove_file(entry.path());
+    }
 }
 
 /// Writes what a user asked for to where the user said: into a device, a pipe or an open file (`/dev/stdout`), else as a file
@@ -78,6 +97,18 @@ pub fn private_dir(dir: &Path) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_kill_left_is_removed_when_it_is_old() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, hours, stays) in [(".hostward-a", 2, false), (".hostward-b", 0, true), ("report.json", 2, true)] {
+            let path = dir.path().join(name);
+            let file = std::fs::File::create(&path).unwrap();
+            file.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600 * hours)).unwrap();
+            sweep(dir.path());
+            assert_eq!(path.exists(), stays, "{name}");
+        }
+    }
 
     #[test]
     fn a_file_is_replaced_whole_and_private() {

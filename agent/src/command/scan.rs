@@ -128,6 +128,7 @@ pub fn keep(report: &Report, survey: &Survey) -> Option<String> {
         return None;
     }
     let dir = crate::survey::state_dir();
+    crate::files::sweep(&dir);
     let path = dir.join("report.json");
     let kept = crate::files::private_dir(&dir)
         .and_then(|()| Ok(serde_json::to_vec_pretty(report)?))
