@@ -15,7 +15,7 @@ where_answered=(bionic focal jammy noble resolute)          # another archive: u
 include=systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,openssh-client,iproute2,sudo,nftables,curl,procps
 version="1 $include"
 packages=(mmdebstrap debootstrap distro-info-data systemd-container sshpass openssh-client iproute2 curl nftables
-  musl-tools clang build-essential libcrypt-dev strace tmux sudo util-linux xz-utils zip unzip rpm lintian rpmlint mandoc ca-certificates debian-archive-keyring)
+  musl-tools clang build-essential libcrypt-dev libfaketime strace tmux sudo util-linux xz-utils zip unzip rpm lintian rpmlint mandoc ca-certificates debian-archive-keyring)
 musl=$(uname -m)-unknown-linux-musl
 
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }

@@ -2,10 +2,7 @@
 
 #![cfg(test)]
 
-use std::time::Duration;
-
-use hostward_tests::host::Host;
-use hostward_tests::resident::{ACCOUNTS, Resident, START, in_order};
+use hostward_tests::resident::{Resident, START, in_order};
 use hostward_tests::results;
 use hostward_tests::suite::{Suite, chosen};
 use hostward_tests::tier::Tier;
@@ -155,57 +152,4 @@ fn rules_are_told_by_the_kernel_and_untold_sockets_are_asked_for() {
         format!("UDP listener told after {udp:.0} ms, TCP without the tracepoint {tcp:.0} ms"),
     );
     assert!(udp < 20e3 && tcp < 20e3, "later than a poll and a look, by far");
-}
-
-/// 200 accounts with a key each, and a process that listens on 200 ports.
-const CROWD: &str = "
-    for i in $(seq 200); do
-      echo \"u$i:x:$((3000+i)):100::/home/u$i:/bin/bash\" >>/etc/passwd; echo \"u$i:*:19000:0:99999:7:::\" >>/etc/shadow
-      install -d -m 755 -o $((3000+i)) -g 100 /home/u$i; install -d -m 700 -o $((3000+i)) -g 100 /home/u$i/.ssh
-      install -m 600 -o $((3000+i)) -g 100 /root/k.pub /home/u$i/.ssh/authorized_keys
-    done
-    systemd-run -q --unit=listen systemd-socket-activate $(for i in $(seq 200); do echo -l 127.0.0.1:$((20000+i)); done) cat";
-
-/// What it costs while nothing happens. Other hosts on the same kernel wake it too, so a busy machine counts more.
-#[test]
-fn while_nothing_happens_it_costs_next_to_nothing() {
-    let suite = Suite::find("bookworm").unwrap();
-    let host = Host::of(&suite).bind(&hostward_tests::binary().unwrap(), "/usr/local/bin/hostward").boot().unwrap();
-    host.shell(ACCOUNTS).unwrap();
-    host.shell(CROWD).unwrap();
-    let place = Resident::start(host).unwrap();
-    let pid = place.status().unwrap()["pid"].as_u64().unwrap();
-    // Its looks have ended.
-    let quiet = format!(
-        "for i in $(seq 600); do hostward status --json | grep -q '\"extent\": \"full\"' && ! pgrep -P {pid} >/dev/null && exit 0; sleep 0.2; done; exit 1"
-    );
-    place.host.shell(&quiet).unwrap();
-    let counted = || -> (f64, f64) {
-        let text = place
-            .host
-            .shell(&format!(
-                "cut -d' ' -f1 /proc/{pid}/schedstat; sed -n 's/^voluntary_ctxt_switches:\\t//p' /proc/{pid}/status"
-            ))
-            .unwrap();
-        let mut numbers = text.split_whitespace().map(|word| word.parse::<f64>().unwrap());
-        (numbers.next().unwrap() / 1e6, numbers.next().unwrap())
-    };
-    let seconds = Tier::current().pick(20, 600);
-    let before = counted();
-    std::thread::sleep(Duration::from_secs(seconds));
-    let after = counted();
-    let minutes = Duration::from_secs(seconds).as_secs_f64() / 60.0;
-    let status = place.status().unwrap();
-    let pss = status["cost"]["pss_kib"].as_u64().unwrap();
-    assert_eq!(status["last"]["extent"], "full", "something happened: {status}");
-    results::tested(
-        "agent",
-        "idle",
-        format!(
-            "{seconds} s, 200 accounts and sockets: PSS {pss} KiB, {:.2} ms of processor and {:.1} wake-ups a minute, {} directories",
-            (after.0 - before.0) / minutes,
-            (after.1 - before.1) / minutes,
-            status["watching"]["directories"]
-        ),
-    );
 }

@@ -3,12 +3,15 @@
 #![cfg(test)]
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use hostward_tests::host::Host;
 use hostward_tests::resident::{ACCOUNTS, Resident, in_order};
 use hostward_tests::results;
 use hostward_tests::suite::Suite;
+use hostward_tests::tier::Tier;
 use serde_json::Value;
 
 const TEST: &str = "agent_failures";
@@ -92,6 +95,19 @@ fn events(resident: &Resident) -> Vec<Value> {
 fn warned(resident: &Resident, words: [&str; 2]) -> usize {
     let all = resident.host.shell("journalctl -q --no-pager -o cat | grep 'hostward: warning' || true").unwrap();
     all.lines().filter(|line| words.iter().all(|word| line.contains(word)) && !line.contains("right again")).count()
+}
+
+/// Its first looks and the audit have ended: what it tells from now on, it has heard of.
+fn settles(resident: &Resident) {
+    let full = "until hostward status --json | grep -q '\"extent\": \"full\"'; do sleep 0.1; done";
+    resident.host.shell(full).unwrap();
+    no_look(resident);
+}
+
+/// No look is under way.
+fn no_look(resident: &Resident) {
+    let pid = "$(systemctl show -p MainPID --value hostward)";
+    resident.host.shell(&format!("while pgrep -P {pid} >/dev/null; do sleep 0.1; done")).unwrap();
 }
 
 fn tells(resident: &Resident, what: &str, command: &str, kind: &str) {
@@ -262,4 +278,130 @@ fn it_outlives_bad_times() {
             from.elapsed().as_secs_f64()
         ),
     );
+}
+
+/// The resident as root of a user namespace in which every account is itself, so that what the kernel grants can be limited there and
+/// nowhere else. Nobody has made a trace for it.
+const CONFINED: &str = r#"#!/bin/sh
+mount -o remount,bind,rw /proc/sys
+here=$(readlink /proc/self/ns/user) me=$$
+( until [ "$(readlink /proc/$me/ns/user)" != "$here" ]; do sleep 0.01; done
+  echo 0 0 4294967295 >/proc/$me/uid_map; echo 0 0 4294967295 >/proc/$me/gid_map ) &
+exec unshare --user sh -c '
+  until grep -q 4294967295 /proc/self/gid_map; do sleep 0.01; done
+  exec sh -ec "
+    [ \"\$(readlink /proc/self/ns/user)\" != \"$0\" ]; echo 0 >/proc/sys/user/max_inotify_instances
+    exec hostward agent"' "$here"
+"#;
+
+const START_CONFINED: &str = "
+    systemd-run -q --unit=hostward --service-type=notify -p RuntimeDirectory=hostward -p RuntimeDirectoryMode=0700 \
+        -p NotifyAccess=main unshare --mount sh /root/confined.sh";
+
+/// The kernel gives no inotify instance, then too few watches, then all: what is not watched is polled.
+#[test]
+fn it_polls_what_the_kernel_does_not_watch() {
+    let suite = Suite::find("bookworm").unwrap();
+    let plan = Host::of(&suite).bind(&hostward_tests::binary().unwrap(), "/usr/local/bin/hostward");
+    let plan = plan.file("/etc/hostward/hostward.toml", "[agent]\npoll = \"10s\"\n", 0o644);
+    let host = plan.file("/root/confined.sh", CONFINED, 0o755).boot().unwrap();
+    host.shell(ACCOUNTS).unwrap();
+    host.shell(START_CONFINED).unwrap();
+    let resident = Resident { host };
+    let status = || resident.status().unwrap();
+    let grants = |knob: &str, number: u32| {
+        let write = format!(
+            "echo {number} >/proc/sys/user/max_inotify_{knob}; kill -HUP $(systemctl show -p MainPID --value hostward)"
+        );
+        let enter = "nsenter --user --mount -t $(systemctl show -p MainPID --value hostward) sh -ec";
+        resident.host.shell(&format!("{enter} '{write}'")).unwrap();
+    };
+    says(&resident, "fs.inotify.max_user_instances");
+    let watching = &status()["watching"];
+    assert_eq!(
+        (watching["directories"].as_u64(), watching["listeners"].as_str()),
+        (Some(0), Some("poll")),
+        "{watching}"
+    );
+    assert!(watching["polled"].as_u64().unwrap() > 20, "{watching}");
+    settles(&resident);
+    let listen = "systemd-socket-activate -l 0.0.0.0:6379 cat >/dev/null 2>&1 & echo $! >/run/listener";
+    let took = resident.tells(&format!("{listen}\n{NEW}"), "new", CHECK).unwrap();
+    assert_eq!(
+        resident.host.shell("grep -c 'ports.exposed.*6379' /var/log/hostward/events.jsonl").unwrap().trim(),
+        "1"
+    );
+
+    grants("watches", 20);
+    grants("instances", 10);
+    says(&resident, "fs.inotify.max_user_watches");
+    let watching = &status()["watching"];
+    let watched = watching["directories"].as_u64().unwrap() + watching["files"].as_u64().unwrap();
+    assert!(watched == 20 && watching["polled"].as_u64().unwrap() > 20, "{watching}");
+
+    grants("watches", 10_000);
+    troubles(&resident, "watches", <[String]>::is_empty);
+    let watching = &status()["watching"];
+    assert_eq!(watching["polled"].as_u64(), Some(0), "{watching}");
+    let soon = resident.tells(GONE, "resolved", CHECK).unwrap();
+    in_order(&events(&resident)).unwrap();
+    results::tested(
+        TEST,
+        "inotify",
+        format!("polled every 10 s: told after {took:.0} ms; watched again: {soon:.0} ms"),
+    );
+}
+
+/// The clock of the host is everybody's: another one is put before the program, as far as its C library reads it.
+#[test]
+fn the_clock_may_jump() {
+    let library = format!("/usr/lib/{}-linux-gnu/faketime/libfaketime.so.1", std::env::consts::ARCH);
+    let dynamic = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/hostward");
+    if Tier::current() == Tier::Long {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo)
+            .args(["build", "-q", "-p", "hostward"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        assert!(built.unwrap().success());
+    }
+    let (Ok(dynamic), true) = (dynamic.canonicalize(), Path::new(&library).exists()) else {
+        results::skipped(
+            TEST,
+            "clock",
+            "NOT TESTED: there is no dynamic build (cargo build -p hostward), or no libfaketime",
+        );
+        return;
+    };
+    let suite = Suite::find("bookworm").unwrap();
+    let plan = Host::of(&suite).bind(&dynamic, "/usr/local/bin/hostward").bind(Path::new(&library), "/root/clock.so");
+    let host = plan.boot().unwrap();
+    host.shell(ACCOUNTS).unwrap();
+    host.shell(
+        "echo +0 >/run/clock
+         systemd-run -q --unit=hostward --service-type=notify -p RuntimeDirectory=hostward -p RuntimeDirectoryMode=0700 -p WatchdogSec=180 \
+           -p 'Environment=LD_PRELOAD=/root/clock.so FAKETIME_TIMESTAMP_FILE=/run/clock FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1' \
+           hostward agent",
+    )
+    .unwrap();
+    let resident = Resident { host };
+    is_right(&resident, "before the jumps");
+    settles(&resident);
+    let last = || resident.status().unwrap()["last"].clone();
+    let mut years = Vec::new();
+    for jump in ["+3650d", "-7300d", "+0"] {
+        no_look(&resident);
+        let (before, full) = (last(), resident.status().unwrap()["full_look_in"].as_u64().unwrap());
+        resident.host.shell(&format!("echo {jump} >/run/clock; sleep 1")).unwrap();
+        assert_eq!(last(), before, "a jump is no reason to look");
+        let after = resident.status().unwrap()["full_look_in"].as_u64().unwrap();
+        assert!(full - after < 60, "{jump}: everything is looked at in {full}, then in {after} s");
+        for (command, kind) in [(NEW, "new"), (GONE, "resolved")] {
+            tells(&resident, jump, command, kind);
+        }
+        years.push(last()["at"].as_str().unwrap().get(..4).unwrap().to_owned());
+    }
+    assert!(years[1] < years[2] && years[2] < years[0], "the clock did not jump: {years:?}");
+    is_right(&resident, "after the jumps");
+    results::tested(TEST, "clock", format!("in {}: told soon, and no look out of time", years.join(", ")));
 }
