@@ -94,6 +94,17 @@ fn a_booted_host_with_open_doors_is_told_so() {
         host.shell("bash -c 'echo >/dev/tcp/127.0.0.1/9' 2>/dev/null || true").unwrap();
         let watched = host.shell("nft list table inet watch").unwrap();
         assert_eq!(watched.matches("counter packets 0 bytes 0").count(), 1, "the watch sees nothing: {watched}");
+        // What was tried is remembered: who has such a password is found again, and nothing more is tried or written down.
+        let memory = "stat -c '%a %U %i %y' /var/lib/hostward/tried.json; cat /var/lib/hostward/tried.json";
+        let before = host.shell(memory).unwrap();
+        assert!(
+            before.starts_with("600 root ") && !before.contains("Aliyun") && !before.contains("deploy"),
+            "{before}"
+        );
+        let again = host.shell(&format!("{SCAN} --only accounts.weak-password --format json || true")).unwrap();
+        let again: Value = serde_json::from_str(&again).unwrap();
+        assert_eq!(findings(&again, "accounts.weak-password").len(), 1);
+        assert_eq!(host.shell(memory).unwrap(), before);
         let summary = host.shell(&format!("{SCAN} --format json-summary --exit-zero --lang zh")).unwrap();
         assert!(summary.len() <= 8192 && summary.lines().count() == 1, "{summary}");
         results::tested(

@@ -31,7 +31,7 @@ pub fn daemons(sockets: &Fact<Sockets>) -> Fact<Vec<Daemon>> {
     };
     let mut found: BTreeMap<i32, (&Process, Vec<SocketAddr>, bool)> = BTreeMap::new();
     for listener in listeners.iter().filter(|listener| listener.protocol == Protocol::Tcp) {
-        for process in listener.owners.known().into_iter().flatten().filter(|process| is_sshd(process)) {
+        for process in listener.owners.known().into_iter().flatten().filter(|process| is_daemon(process)) {
             let foreign = listener.container.is_some() || listener.namespace.is_some();
             let (_, addresses, elsewhere) = found.entry(process.pid).or_insert_with(|| (process, Vec::new(), false));
             addresses.push(SocketAddr::new(listener.address, listener.port));
@@ -57,6 +57,12 @@ pub fn daemons(sockets: &Fact<Sockets>) -> Fact<Vec<Daemon>> {
         })
     });
     Fact::Known(daemons.collect())
+}
+
+/// An sshd of root's: one of a user's lets in nobody but that user. What its command line names is what root would run to ask it, so
+/// whoever may write that command line has to be root.
+fn is_daemon(process: &Process) -> bool {
+    process.uid == 0 && is_sshd(process)
 }
 
 fn is_sshd(process: &Process) -> bool {
