@@ -1,6 +1,6 @@
 //! The resident on a booted host: started as its unit does, what it tells, and what it calls open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -60,6 +60,22 @@ impl Resident {
         Self::start(host)
     }
 
+    /// A host of the suite with the packaged unit, sandbox and all, around the binary under test.
+    ///
+    /// # Errors
+    /// It does not boot, or the unit does not start.
+    pub fn packaged(suite: &Suite, settings: &str) -> Result<Self> {
+        let unit =
+            include_str!("../../systemd/hostward.service").replace("/usr/bin/hostward", "/usr/local/bin/hostward");
+        let host = Host::of(suite).bind(&crate::binary()?, "/usr/local/bin/hostward");
+        let host = host.file("/etc/hostward/hostward.toml", settings, 0o644);
+        let host = host.file("/etc/systemd/system/hostward.service", unit, 0o644).boot()?;
+        host.shell(ACCOUNTS)?;
+        let resident = Self { host };
+        resident.host.shell("systemctl start hostward").with_context(|| resident.journal())?;
+        Ok(resident)
+    }
+
     /// Starts the resident on a host that has the binary under test.
     ///
     /// # Errors
@@ -77,6 +93,17 @@ impl Resident {
     pub fn events(&self) -> Result<Vec<Value>> {
         let text = self.host.shell("cat /var/log/hostward/events.jsonl")?;
         text.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
+    }
+
+    /// The ids of all events that the journal has, in order.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn told(&self) -> Result<BTreeSet<String>> {
+        let ask = "journalctl -q -o json --output-fields=HOSTWARD_EVENT_ID SYSLOG_IDENTIFIER=hostward";
+        let entries = self.host.shell(ask)?;
+        let entries = entries.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        Ok(entries.filter_map(|entry| word(&entry, "HOSTWARD_EVENT_ID").map(str::to_owned)).collect())
     }
 
     /// Does something, and waits until an event of that kind and check is in the journal: how long after it, milliseconds.
