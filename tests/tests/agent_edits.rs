@@ -151,17 +151,11 @@ fn edits(suite: &Suite, count: usize, seed: u64) {
     assert_eq!(open, found, "the events lead to what is open");
     assert_eq!(ids, place.told().unwrap(), "the journal and the file tell the same");
     assert_eq!(status["troubles"].as_array().map(Vec::len), Some(0), "{status}");
-    assert!(scenes.len() * 8 > count, "{} scenes only: the edits change nothing", scenes.len());
+    assert!(ids.len() * 4 > count, "{} transitions only: the edits change nothing", ids.len());
     results::tested(
         "agent_edits",
         suite.name(),
-        format!(
-            "{} edits, {blows} restarts and kills, {} scenes, {} transitions in {} events",
-            done.len(),
-            scenes.len(),
-            ids.len(),
-            events.len()
-        ),
+        format!("{} edits, {blows} restarts and kills, {} scenes, {} transitions", done.len(), scenes.len(), ids.len()),
     );
 }
 

@@ -1,5 +1,6 @@
 //! One look, as a process of its own, and what it tells.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,7 +15,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use super::PROGRAM;
 use super::line::{End, Found, Line, Place, Ran};
 use crate::exit_code::{Ends, ExitCode};
-use crate::judge::Judged;
+use crate::judge::{Judged, JudgedFinding};
 use crate::report::message;
 use crate::sanitize::escape;
 
@@ -103,7 +104,15 @@ pub fn answer(places: Vec<Place>, judged: &[Judged], troubles: Vec<String>, end:
 fn found(one: &Judged) -> Vec<Found> {
     let counting = || one.findings.iter().filter(|finding| finding.waived.is_none());
     if !is_secret(one.check.id) {
-        let each = counting().map(|finding| Found {
+        // Two ways to one subject are one finding: the worse, or else it would change with every look.
+        let mut each: BTreeMap<&str, &JudgedFinding> = BTreeMap::new();
+        for finding in counting() {
+            let worst = each.entry(&finding.fingerprint).or_insert(finding);
+            if finding.severity > worst.severity {
+                *worst = finding;
+            }
+        }
+        let each = each.into_values().map(|finding| Found {
             fingerprint: finding.fingerprint.clone(),
             check: one.check.id.to_owned(),
             severity: finding.severity.word().to_owned(),
@@ -269,4 +278,31 @@ fn failed(status: std::process::ExitStatus) -> anyhow::Error {
 /// Processor time of all children that have ended.
 fn children() -> Duration {
     getrusage(UsageWho::RUSAGE_CHILDREN).map_or(Duration::ZERO, |usage| super::status::taken(&usage))
+}
+
+#[cfg(test)]
+mod tests {
+    use hostward_checks::check::{Finding, Profile, Severity, Verdict};
+    use hostward_checks::policy::Policy;
+
+    use super::*;
+    use crate::judge::{Rules, judge};
+
+    #[test]
+    fn one_subject_is_one_finding_and_the_worse() {
+        let check = hostward_checks::catalogue::ALL.iter().find(|check| check.id == "accounts.sudo").unwrap();
+        let found_at = |severities: [Severity; 3]| {
+            let each = severities.into_iter().zip(["a", "a", "b"]);
+            let findings = each.map(|(severity, subject)| Finding::new(severity, subject, "everyone")).collect();
+            let policy = Policy::builtin(Profile::Enhanced);
+            let rules = Rules { policy: &policy, now: 0, baseline: None };
+            let told = found(&judge(check, Verdict::Fail(findings, Vec::new()), &rules));
+            let mut told: Vec<(String, String)> = told.into_iter().map(|one| (one.subject, one.severity)).collect();
+            told.sort();
+            told
+        };
+        let told = |first: &str| [("a", first), ("b", "low")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!(found_at([Severity::Low, Severity::High, Severity::Low]), told("high"));
+        assert_eq!(found_at([Severity::High, Severity::Low, Severity::Low]), told("high"));
+    }
 }

@@ -1,5 +1,7 @@
 //! `accounts.sudo`: root without a password, for accounts that nobody vouched for, or for everybody.
 
+use std::collections::BTreeSet;
+
 use super::{MLPS, doubt_users, subject};
 use crate::check::{
     Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict, path_text,
@@ -70,7 +72,9 @@ fn check(input: &Input<'_>) -> Verdict {
     }
     let mut tally = Tally::new();
     doubt_users(input, &mut tally);
-    for file in &sudo.files {
+    let mut said = BTreeSet::new();
+    // One that is included twice is read twice.
+    for file in sudo.files.iter().filter(|file| said.insert(&file.path)) {
         match &file.state {
             FileState::Used => {}
             FileState::Unread(why) => tally.doubt(format!("file:{}", path_text(&file.path)), why.clone()),
@@ -151,6 +155,9 @@ mod tests {
         sudo("Defaults targetpw\nALL ALL=(ALL) ALL").clean(&CHECK);
         let written = sudo("").owned("/etc/sudoers", 0, 0, 0o666);
         assert_eq!(written.findings(&CHECK), ["file:/etc/sudoers writable"]);
+        let twice =
+            sudo("@include /etc/more\n@include /etc/more").file("/etc/more", "").owned("/etc/more", 0, 0, 0o666);
+        assert_eq!(twice.findings(&CHECK), ["file:/etc/more writable"]);
         assert_eq!(sudo("").owned("/etc/sudoers", 1000, 0, 0o440).findings(&CHECK), ["file:/etc/sudoers owner"]);
     }
 
