@@ -145,31 +145,42 @@ impl Resident {
         Ok(serde_json::from_str(&self.host.shell("hostward status --json")?)?)
     }
 
-    /// The fingerprints that the resident calls open, in order.
+    /// What the resident calls open: each finding's check, by its fingerprint.
     ///
     /// # Errors
     /// It does not answer.
-    pub fn open(&self) -> Result<Vec<String>> {
-        Ok(fingerprints(&self.status()?, |found| found.get("subject").is_some_and(|subject| subject != "")))
+    pub fn open(&self) -> Result<BTreeMap<String, String>> {
+        let status = self.status()?;
+        let all = status.get("findings").and_then(Value::as_array).context("no findings")?;
+        let named = all.iter().filter(|found| word(found, "subject").is_some_and(|subject| !subject.is_empty()));
+        let named = named.filter_map(|found| Some((word(found, "fingerprint")?, word(found, "check")?)));
+        Ok(named.map(|(fingerprint, check)| (fingerprint.to_owned(), check.to_owned())).collect())
     }
 
-    /// The fingerprints that a scan at this moment calls open, in order.
+    /// What a scan at this moment calls open, and the checks that it cannot decide.
     ///
     /// # Errors
     /// The scan fails.
-    pub fn scan(&self) -> Result<Vec<String>> {
+    pub fn scan(&self) -> Result<(BTreeMap<String, String>, BTreeSet<String>)> {
         let scan = "hostward scan --format json --exit-zero --password-budget 0 --skip accounts.weak-password";
         let scan: Value = serde_json::from_str(&self.host.shell(scan)?)?;
-        let checks = scan.get("checks").and_then(Value::as_array).context("no checks")?;
-        let named = checks.iter().filter(|check| word(check, "id").is_some_and(|id| !SECRET.contains(&id)));
-        let mut out: Vec<String> = named.flat_map(|check| fingerprints(check, |_| true)).collect();
-        out.sort();
-        // Two ways to one subject are one finding for who tells of changes.
-        out.dedup();
-        Ok(out)
+        let (mut open, mut undecided) = (BTreeMap::new(), BTreeSet::new());
+        for check in scan.get("checks").and_then(Value::as_array).context("no checks")? {
+            let id = word(check, "id").context("no id")?;
+            if SECRET.contains(&id) {
+                continue;
+            }
+            let findings = check.get("findings").and_then(Value::as_array).into_iter().flatten();
+            let fingerprints = findings.filter_map(|found| word(found, "fingerprint"));
+            open.extend(fingerprints.map(|fingerprint| (fingerprint.to_owned(), id.to_owned())));
+            if word(check, "reason").is_some() && word(check, "verdict") != Some("not_applicable") {
+                undecided.insert(id.to_owned());
+            }
+        }
+        Ok((open, undecided))
     }
 
-    /// Waits until the resident calls open what a scan at this moment does.
+    /// Waits until the resident calls open what a scan at this moment does. What a check found before stays open while it cannot decide.
     ///
     /// # Errors
     /// It does not come to that.
@@ -177,21 +188,23 @@ impl Resident {
         let from = Instant::now();
         loop {
             // What a scan finds may be of a moment: a daemon that reads its configuration again.
-            let (wanted, scanned) = (self.scan()?, Instant::now());
+            let ((wanted, undecided), scanned) = (self.scan()?, Instant::now());
+            let agrees = |open: &BTreeMap<String, String>| {
+                let lacks = wanted.keys().any(|fingerprint| !open.contains_key(fingerprint));
+                let kept = |(fingerprint, check)| wanted.contains_key(fingerprint) || undecided.contains(check);
+                !lacks && open.iter().all(kept)
+            };
             let mut open = self.open()?;
-            while open != wanted && scanned.elapsed() < SCANNED {
+            while !agrees(&open) && scanned.elapsed() < SCANNED {
                 std::thread::sleep(Duration::from_millis(100));
                 open = self.open()?;
             }
-            if open == wanted {
+            if agrees(&open) {
                 return Ok(());
             }
             if from.elapsed() > LONGEST {
-                bail!(
-                    "a scan finds {wanted:?}, the resident {open:?}\n{}\n{}",
-                    self.host.shell("hostward scan --exit-zero --password-budget 0")?,
-                    self.journal()
-                );
+                let scan = self.host.shell("hostward scan --exit-zero --password-budget 0")?;
+                bail!("a scan finds {wanted:#?}, the resident {open:#?}\n{scan}\n{}", self.journal());
             }
         }
     }
@@ -206,14 +219,6 @@ impl Resident {
 
 fn word<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key)?.as_str()
-}
-
-/// The fingerprints of those findings that are wanted, in order.
-fn fingerprints(among: &Value, wanted: impl Fn(&Value) -> bool) -> Vec<String> {
-    let all = among.get("findings").and_then(Value::as_array).into_iter().flatten().filter(|found| wanted(found));
-    let mut out: Vec<String> = all.filter_map(|found| word(found, "fingerprint")).map(str::to_owned).collect();
-    out.sort();
-    out
 }
 
 /// Each event's id stands for one transition, and the transitions of a finding follow one another.
