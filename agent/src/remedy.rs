@@ -15,9 +15,9 @@ pub mod ledger;
 pub mod limit;
 pub mod writers;
 
-/// What is fixed rests on these: who makes, changes or removes one of them is heard.
+/// What is fixed rests on the hold file: that it comes or goes is heard.
 pub fn places() -> Need {
-    [PathBuf::from(hold::PATH), ledger::path()].map(|path| (path, vec![Want::Content])).into()
+    [(PathBuf::from(hold::PATH), vec![Want::Content])].into()
 }
 
 /// The unit that fixes one check.

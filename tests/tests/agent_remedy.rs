@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use hostward::transaction::Stage;
+use hostward_checks::guard::Confirm;
 use hostward_tests::host::{Host, PUBLIC_CLIENT};
 use hostward_tests::place::{Place, is_waiting, text};
 use hostward_tests::results;
@@ -31,7 +32,10 @@ struct Lab {
 
 impl Lab {
     fn of(suite: &Suite) -> Self {
-        let mut plan = Host::of(suite).bind(&hostward_tests::binary().unwrap(), "/usr/bin/hostward");
+        let mut plan = Host::of(suite);
+        for place in ["/usr/bin/hostward", "/usr/local/bin/hostward"] {
+            plan = plan.bind(&hostward_tests::binary().unwrap(), place);
+        }
         for (name, unit) in UNITS {
             plan = plan.file(&format!("/usr/lib/systemd/{name}"), unit, 0o644);
         }
@@ -106,7 +110,6 @@ impl Lab {
     fn forced(&self, check: &str) -> String {
         self.run(&format!(
             "systemctl start hostward-fix@{check}.service
-             id=$(systemctl show -p InvocationID hostward-fix@{check}.service | cut -d= -f2)
              journalctl --sync 2>/dev/null || :
              journalctl -q --no-pager -o cat -n 40 -u hostward-fix@{check}.service"
         ))
@@ -152,6 +155,21 @@ fn held(lab: &Lab) {
     lab.event("accounts.files", "fixed", 1);
     assert_eq!(lab.shadow(), "640");
     lab.event("accounts.files", "resolved", 1);
+}
+
+/// While another fix waits to be confirmed nothing is fixed; that is waited for.
+fn another_waits(lab: &Lab) {
+    let id = lab.place.begin("VersionAddendum waits\n", Confirm::Login, 300);
+    assert!(lab.place.apply(&id).status.success());
+    lab.run("chmod 777 /home/plain/.ssh");
+    lab.event("keys.permissions", "new", 2);
+    let said = lab.forced("keys.permissions");
+    assert!(said.contains(&format!("transaction {id} waits to be confirmed")), "{said}");
+    assert_eq!(lab.run("stat -c %a /home/plain/.ssh").trim(), "777");
+    assert!(is_waiting(&lab.place.stage(&id)));
+    lab.run(&format!("hostward rollback {id}"));
+    lab.forced("keys.permissions");
+    assert_eq!(lab.run("stat -c %a /home/plain/.ssh").trim(), "755");
 }
 
 /// Outside of the window nothing is fixed, whoever asks.
@@ -259,6 +277,7 @@ fn on_host(name: &'static str, long: bool) {
     let lab = Lab::of(&suite);
     let mut figures = named(&lab);
     held(&lab);
+    another_waits(&lab);
     outside(&lab);
     contended(&lab);
     refused(&lab);

@@ -14,7 +14,7 @@ use crate::transaction::Moment;
 /// The version of the file.
 const SCHEMA: &str = "hostward.remedy/1";
 /// As many entries are kept, and those of today.
-const KEPT: usize = 200;
+const KEPT: usize = 60;
 
 /// The file.
 pub fn path() -> PathBuf {
