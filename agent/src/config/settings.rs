@@ -39,7 +39,7 @@ pub struct Agent {
     pub full_scan: Duration,
     /// How often is asked for what nobody tells of.
     pub poll: Duration,
-    /// The share of one processor that looks may take in the long run, percent.
+    /// The share of one processor that the resident and its looks may take in the long run, percent.
     pub cpu_percent: u32,
 }
 
