@@ -10,7 +10,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use hostward::resident::line::Found;
+use hostward::resident::status::{Last, Status};
+use hostward_tests::resident::{Resident, START};
 use hostward_tests::results;
+use hostward_tests::suite::Suite;
+use hostward_tests::tier::Tier;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
@@ -55,18 +60,23 @@ impl StandIn {
     }
 
     fn say(&self, findings: &[(&str, &str)]) {
-        let findings: Vec<Value> = findings
-            .iter()
-            .map(|(severity, message)| {
-                json!({"fingerprint": message, "check": "sshd.root-login", "severity": severity, "subject": "root", "message": message})
-            })
-            .collect();
-        *self.answer.lock().unwrap() = json!({
-            "schema": "hostward.status/1", "version": "1", "pid": 1, "since": "s", "full_look_in": 60, "findings": findings,
-            "last": {"at": "2026-01-01T00:00:00Z", "extent": "full", "cause": "time", "milliseconds": 9, "verdict": "fail", "policy_digest": ""},
-            "watching": {"directories": 3, "polled": 0, "listeners": "poll", "poll_seconds": 60}, "troubles": [],
-            "cost": {"pss_kib": 1000, "own_cpu_ms": 1, "looks_cpu_ms": 2, "looks": 3}
-        });
+        let found = |(severity, message): &(&str, &str)| Found {
+            fingerprint: (*message).to_owned(),
+            check: "sshd.root-login".to_owned(),
+            severity: (*severity).to_owned(),
+            subject: "root".to_owned(),
+            message: (*message).to_owned(),
+        };
+        let last = Last {
+            at: "2026-01-01T00:00:00Z".to_owned(),
+            extent: "full".to_owned(),
+            cause: "time".to_owned(),
+            milliseconds: 9,
+            verdict: "fail".to_owned(),
+            policy_digest: String::new(),
+        };
+        let status = Status { last: Some(last), findings: findings.iter().map(found).collect(), ..Status::default() };
+        *self.answer.lock().unwrap() = serde_json::to_value(status).unwrap();
     }
 
     fn command(&self, before: &[&str], arguments: &[&str]) -> Command {
@@ -176,17 +186,17 @@ fn a_terminal_shows_what_changes_and_is_given_back() {
         ("critical", "ends \u{1b}[2J\u{202e}here\nand there"),
     ]);
     let mut terminal = Terminal::open(&stand_in, 71, 12, &["--lang", "zh"]);
-    let screen = terminal.until("the first screen", |screen| screen.len() == 5);
+    let screen = terminal.until("the first screen", |screen| screen.len() >= 5);
     assert!(screen.iter().all(|line| width(line) <= 71), "{screen:?}");
     assert!(screen[0].starts_with("fail：2 项未解决") && screen[2].ends_with('…'), "{screen:?}");
     assert!(screen[1].contains("critical") && screen[1].contains("\\x1b[2J\\u{202e}here\\nand"), "{screen:?}");
     assert!(terminal.told.starts_with("\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H"), "{:?}", terminal.told);
 
-    resize(&terminal.name, 30, 4);
-    let small = terminal.until("a smaller one", |screen| screen.len() == 4);
+    resize(&terminal.name, 30, 2);
+    let small = terminal.until("a smaller one", |screen| screen.len() == 2);
     assert!(small.iter().all(|line| width(line) <= 30) && small[1].contains("另有 2 项"), "{small:?}");
     resize(&terminal.name, 120, 12);
-    terminal.until("a larger one", |screen| screen.len() == 5 && screen.iter().any(|line| width(line) > 80));
+    terminal.until("a larger one", |screen| screen.len() >= 5 && screen.iter().any(|line| width(line) > 80));
 
     stand_in.say(&[("high", "new")]);
     terminal.until("a change", |screen| screen[0].contains("1 项") && screen.iter().any(|line| line.contains("new")));
@@ -246,4 +256,42 @@ fn without_a_terminal_or_a_resident_it_says_so() {
     let (status, said) = run(&stand_in, &["--json"], "");
     assert!(status == Some(3) && said.contains("no resident answers"), "{status:?} {said}");
     assert!(!Path::new("/run/hostward/status").exists(), "the stand-in was this machine's");
+}
+
+/// A change of the host, and a resident that is killed and started again, as a reader of lines sees them.
+#[test]
+fn a_real_resident_is_watched_through_its_restart() {
+    if Tier::current() == Tier::Quick {
+        // The quick one has the stand-in.
+        return;
+    }
+    let resident = Resident::of(&Suite::find("bookworm").unwrap()).unwrap();
+    resident.agrees().unwrap();
+    let host = &resident.host;
+    let mut child = host
+        .command("/usr/local/bin/hostward")
+        .args(["status", "--watch", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut until = |what: &str, fits: &dyn Fn(&Value) -> bool| {
+        let line = lines.by_ref().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap()).find(fits);
+        line.unwrap_or_else(|| panic!("it ended before {what}"))
+    };
+    let open = |status: &Value| {
+        status["findings"].as_array().is_some_and(|all| all.iter().any(|f| f["check"] == "accounts.files"))
+    };
+    let pid = until("the first status", &|status| !open(status))["pid"].clone();
+    host.shell("chmod 644 /etc/shadow").unwrap();
+    until("the finding", &open);
+    host.shell("systemctl kill -s KILL hostward; systemctl stop hostward || true").unwrap();
+    until("its end", &|status| status["schema"] == "hostward.no-status/1");
+    host.shell(START).unwrap();
+    until("its return", &|status| status["pid"].is_u64() && status["pid"] != pid && open(status));
+    host.shell("chmod 640 /etc/shadow").unwrap();
+    until("the resolution", &|status| status["last"].is_object() && !open(status));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    results::tested("status", "resident", "a finding, a kill, a start and a resolution, each a line");
 }

@@ -22,7 +22,7 @@ pub const SOCKET: &str = "/run/hostward/status";
 const MOST: u64 = 16 << 20;
 
 /// What the resident says of itself.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Status {
     /// `hostward.status/1`
     pub schema: String,
@@ -67,7 +67,7 @@ pub struct Last {
 }
 
 /// How changes are heard of.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Watching {
     /// Directories that the kernel tells of.
     pub directories: usize,

@@ -22,6 +22,9 @@ use crate::sanitize::escape;
 /// How often it is asked, milliseconds.
 const EVERY: u16 = 1000;
 
+/// So many findings are shown before anything of how they are known.
+const FEW: usize = 4;
+
 /// The terminal's other screen, without a cursor, and where a line that the terminal takes for longer does not run into the next.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
 const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
@@ -185,7 +188,10 @@ fn frame(shown: &Shown, gone: Option<&str>, lang: Lang, (columns, rows): (usize,
     let mut lines: Vec<String> =
         gone.map(|why| say(format!("waiting: {why}"), format!("等待中：{why}"))).into_iter().collect();
     lines.extend(shown.head.iter().cloned());
-    let room = rows.saturating_sub(lines.len() + shown.foot.len());
+    // Where there is little room, it is for what is open.
+    let foot =
+        if rows < lines.len() + shown.findings.len().min(FEW) + shown.foot.len() { &[][..] } else { &shown.foot };
+    let room = rows.saturating_sub(lines.len() + foot.len());
     if shown.findings.len() <= room {
         lines.extend(shown.findings.iter().cloned());
     } else if let Some(some) = room.checked_sub(1) {
@@ -194,7 +200,7 @@ fn frame(shown: &Shown, gone: Option<&str>, lang: Lang, (columns, rows): (usize,
         lines
             .push(say(format!("  … {more} more: `hostward status`"), format!("  … 另有 {more} 项：`hostward status`")));
     }
-    lines.extend(shown.foot.iter().cloned());
+    lines.extend(foot.iter().cloned());
     let lines: Vec<String> = lines.iter().take(rows).map(|line| cut(&escape(line), columns) + "\x1b[K").collect();
     format!("\x1b[H{}\x1b[J", lines.join("\r\n"))
 }
@@ -246,7 +252,7 @@ mod tests {
             let lines: Vec<&str> = body.split("\r\n").map(|line| line.strip_suffix("\x1b[K").unwrap()).collect();
             assert!(lines.len() == rows.min(6), "{rows}: {lines:?}");
             assert!(lines.iter().all(|line| line.width() <= 20 && !line.contains('\x1b')), "{lines:?}");
-            assert_eq!(lines.iter().any(|line| line.contains("另有")), (4..6).contains(&rows), "{rows}: {lines:?}");
+            assert_eq!(lines.iter().any(|line| line.contains("另有")), (3..5).contains(&rows), "{rows}: {lines:?}");
         }
     }
 }
