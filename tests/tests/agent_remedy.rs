@@ -268,6 +268,18 @@ fn confirmed(lab: &Lab) {
     assert_eq!(lab.events("sshd.root-login", "fixed").len(), 1);
 }
 
+/// Where nobody knows what was tried, nothing is for a day, and that is told.
+fn forgotten(lab: &Lab) {
+    lab.run("echo '{' >/var/lib/hostward/remedy.json");
+    lab.policy("checks = [\"accounts.files\"]");
+    lab.opened();
+    lab.waits("what was tried is lost", || {
+        lab.status()["troubles"].to_string().contains("nothing is fixed for a day").then_some(())
+    });
+    assert_eq!(lab.shadow(), "644");
+    lab.run("test -s /var/lib/hostward/remedy.json.broken");
+}
+
 fn on_host(name: &'static str, long: bool) {
     let Ok(suite) = Suite::find(name) else {
         results::skipped(TEST, name, "NOT TESTED: there is no root file system of it");
@@ -289,6 +301,9 @@ fn on_host(name: &'static str, long: bool) {
         with_a_login(&lab);
     }
     let attempts = lab.status()["remediation"]["attempts"].as_array().unwrap().len();
+    if long {
+        forgotten(&lab);
+    }
     results::tested(TEST, name, format!("{figures}; {attempts} attempts ({} s)", from.elapsed().as_secs()));
 }
 

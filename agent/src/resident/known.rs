@@ -342,6 +342,33 @@ mod tests {
     }
 
     #[test]
+    fn attempts_are_told_once_for_each_change_and_secrets_stay_secrets() {
+        let (mut known, mut ledger) = (Known::new().unwrap(), Ledger::new().unwrap());
+        let now = crate::transaction::Moment::now().unwrap();
+        let concerned = |fingerprint: &str, severity: &str| crate::remedy::ledger::Concerned {
+            fingerprint: fingerprint.to_owned(),
+            subject: format!("account:{fingerprint}"),
+            severity: severity.to_owned(),
+        };
+        let number = ledger.record("sshd.limits", vec![concerned("a", "low")], Outcome::Attempted, &now);
+        ledger.change(number, |entry| entry.transaction = Some("T".to_owned()));
+        assert!(known.tried(&ledger, "t") && !known.tried(&ledger, "t"));
+        ledger.change(number, |entry| (entry.outcome, entry.why) = (Outcome::RolledBack, Some("because".to_owned())));
+        let two = vec![concerned("a", "low"), concerned("b", "high")];
+        let secret = ledger.record("accounts.empty-password", two, Outcome::Refused, &now);
+        ledger.change(secret, |entry| entry.why = Some("account:b".to_owned()));
+        assert!(known.tried(&ledger, "t"));
+        let events = known.untold(Way::File);
+        let kinds: Vec<&str> = events.iter().map(|event| event.kind.word()).collect();
+        assert_eq!(kinds, ["attempted", "rolled-back", "refused"]);
+        let undo: Vec<Option<&str>> = events.iter().map(|event| event.rollback.as_deref()).collect();
+        assert_eq!(undo, [Some("hostward rollback T"), None, None]);
+        assert!(events[1].finding.message.contains("because") && events[1].finding.fingerprint == "a");
+        assert_eq!(events[2].finding.severity, "high");
+        assert!(!format!("{:?}", events[2]).contains("account:"), "{:?}", events[2]);
+    }
+
+    #[test]
     fn a_broken_file_is_set_aside() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("known.json");

@@ -112,6 +112,8 @@ pub(super) struct Remedies {
     named: Named,
     policy: String,
     ledger: Option<Ledger>,
+    /// Why it cannot be read.
+    wrong: Option<String>,
     /// Inode and time of the file that was read last.
     read: Option<(u64, i64, i64)>,
     asked: BTreeMap<String, Asked>,
@@ -128,20 +130,18 @@ impl Remedies {
     }
 
     /// Reads what was tried, where that has changed; what is wrong with it.
-    pub(super) fn read(&mut self) -> Option<String> {
-        let path = ledger::path();
-        let now = std::fs::metadata(&path).ok().map(|meta| (meta.ino(), meta.mtime(), meta.mtime_nsec()));
-        if now == self.read && self.ledger.is_some() {
-            return self.lost();
+    pub(super) fn read(&mut self, path: &Path) -> Option<String> {
+        let now = std::fs::metadata(path).ok().map(|meta| (meta.ino(), meta.mtime(), meta.mtime_nsec()));
+        if now != self.read || self.ledger.is_none() {
+            self.read = now;
+            // What is broken the applier sets aside, once it is asked.
+            let (ledger, wrong) = match Ledger::read(path) {
+                Ok(ledger) => (Some(ledger), None),
+                Err(error) => (Ledger::new().ok(), Some(format!("{error:#}"))),
+            };
+            (self.ledger, self.wrong) = (ledger, wrong);
         }
-        self.read = now;
-        match Ledger::read(&path) {
-            Ok(ledger) => {
-                self.ledger = Some(ledger);
-                self.lost()
-            }
-            Err(error) => Some(format!("{error:#}")),
-        }
+        self.wrong.clone().or_else(|| self.lost())
     }
 
     fn lost(&self) -> Option<String> {
@@ -266,7 +266,7 @@ impl super::Resident {
 
     /// Hears of what was tried, and tells it.
     pub(super) fn hear_of_attempts(&mut self) {
-        let wrong = self.remedies.read();
+        let wrong = self.remedies.read(&ledger::path());
         self.trouble("attempts", wrong);
         let at = jiff::Timestamp::now().to_string();
         if self.remedies.ledger.as_ref().is_some_and(|ledger| self.known.tried(ledger, &at)) {
@@ -333,6 +333,22 @@ mod tests {
         let mut begun = remedies(&[Attempted]);
         begun.named = Named { hold: Some(String::new()), ..Named::default() };
         assert!(asks(&mut begun, Vec::new()), "how it ended is to be known");
+    }
+
+    #[test]
+    fn a_broken_ledger_is_told_until_the_applier_was_asked_and_has_set_it_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("remedy.json");
+        let mut remedies = remedies(&[]);
+        remedies.ledger = None;
+        std::fs::write(&path, "{").unwrap();
+        for _ in 0..2 {
+            assert!(remedies.read(&path).unwrap().contains("is broken"));
+            assert!(remedies.next(&known(vec![found("m")]), Instant::now()).is_some());
+        }
+        Ledger::open(&path).unwrap();
+        assert!(remedies.read(&path).unwrap().starts_with("nothing is fixed for a day"));
+        assert!(remedies.next(&known(vec![found("m")]), Instant::now()).is_none());
     }
 
     #[test]
