@@ -8,6 +8,7 @@ mod deb;
 mod installed;
 mod lint;
 mod made;
+mod plugin;
 mod rpm;
 mod tarball;
 mod templates;
