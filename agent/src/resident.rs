@@ -194,7 +194,7 @@ impl Resident {
             troubles: Vec::new(),
             setup,
         };
-        resident.trouble("state", trouble);
+        resident.trouble("known", trouble);
         Ok(resident)
     }
 

@@ -259,14 +259,25 @@ impl Store {
     /// Transactions that are not in a final stage, oldest first.
     ///
     /// # Errors
-    /// One cannot be read: nobody knows how far it came.
+    /// One cannot be read, and nobody knows how far it came.
     pub fn pending(&self) -> anyhow::Result<Vec<Transaction>> {
         let listing = self.list()?;
-        if let Some((id, error)) = listing.broken.into_iter().next() {
+        if let Some((id, error)) = listing.broken.into_iter().find(|(id, _)| !self.has_ended(id)) {
             let way = format!("look at {PATH}/{id}; move it away if you know what it did");
             return Err(error.context(format!("transaction {id} cannot be read ({way})")));
         }
         Ok(listing.transactions.into_iter().filter(|one| !one.stage().is_final()).collect())
+    }
+
+    /// Whether one has come to its end, which can be known of one that cannot be read: that of a later version.
+    pub fn has_ended(&self, id: &str) -> bool {
+        let stages = self.dir.as_ref().context("there are no transactions").and_then(|store| {
+            let dir = self.tree.enter(store, OsStr::new(id))?;
+            disk::read_json::<Stages>(&dir, STAGE)
+        });
+        stages.is_ok_and(|stages| {
+            stages.schema == stage::SCHEMA && stages.last().is_some_and(|record| record.stage.is_final())
+        })
     }
 
     /// Removes the oldest final transactions beyond so many, and those older than so long. One that is stuck is kept.

@@ -24,7 +24,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     await_deadline(root)?;
     let store = Store::at_once(root)?;
     let mut code = ExitCode::Clean;
-    for (id, error) in store.list()?.broken {
+    for (id, error) in store.list()?.broken.into_iter().filter(|(id, _)| !store.has_ended(id)) {
         super::warn(&format!("transaction {id} cannot be read: {error:#}"));
         code = ExitCode::Internal;
     }

@@ -109,6 +109,12 @@ pub struct Known {
     attempts: (String, u64),
 }
 
+/// What is read of a file of another version.
+#[derive(Deserialize)]
+struct Versioned {
+    schema: String,
+}
+
 impl Known {
     /// Nothing is known.
     pub fn new() -> anyhow::Result<Self> {
@@ -139,7 +145,10 @@ impl Known {
         let why = match serde_json::from_slice::<Self>(&bytes) {
             Ok(known) if known.schema == SCHEMA => return Ok((known, None)),
             Ok(known) => format!("its version is {}", known.schema),
-            Err(error) => error.to_string(),
+            Err(error) => match serde_json::from_slice::<Versioned>(&bytes) {
+                Ok(other) if other.schema != SCHEMA => format!("its version is {}", other.schema),
+                _ => error.to_string(),
+            },
         };
         let aside = PathBuf::from(format!("{}.broken", path.display()));
         // Where not even that can be done it is written over.
