@@ -24,11 +24,11 @@ const TARGETS: [(&str, &str, &str, bool); 9] = [
     ("/etc/sudoers.d/t", "root", "440", true),
 ];
 
-/// Three contents of each, as /opt/v/NUMBER/0 to 2: the first is as good as it was.
+/// One directory at two paths, which sshd reads both. Three contents of each file, as /opt/v/NUMBER/0 to 2: the first is as good as it was.
 const CONTENTS: &str = r#"
     systemctl disable -q --now apt-daily.timer apt-daily-upgrade.timer 2>/dev/null || true
-    mkdir -p /opt/ssh /opt/store /opt/hard; for i in 0 1 2 3 4 5 6 7 8; do mkdir -p /opt/v/$i; done
-    { echo 'Include /etc/ssh/sshd_config.d/*.conf'; echo 'Include /opt/ssh/*.conf'; grep -v '^Include' /etc/ssh/sshd_config; } >/opt/v/0/0
+    mkdir -p /opt/ssh /opt/again /opt/store /opt/hard; mount --bind /opt/ssh /opt/again; for i in 0 1 2 3 4 5 6 7 8; do mkdir -p /opt/v/$i; done
+    { echo 'Include /etc/ssh/sshd_config.d/*.conf'; echo 'Include /opt/ssh/*.conf'; echo 'Include /opt/again/*.conf'; grep -v '^Include' /etc/ssh/sshd_config; } >/opt/v/0/0
     { echo 'LoginGraceTime 0'; cat /opt/v/0/0; } >/opt/v/0/1; { echo 'PermitEmptyPasswords yes'; cat /opt/v/0/0; } >/opt/v/0/2
     echo 'LoginGraceTime 30' >/opt/v/1/0; echo 'LoginGraceTime 0' >/opt/v/1/1; printf 'PermitRootLogin yes\nMaxAuthTries 60\n' >/opt/v/1/2
     echo 'X11Forwarding no' >/opt/v/2/0; echo 'StrictModes no' >/opt/v/2/1; echo 'MaxStartups 1000' >/opt/v/2/2
@@ -70,7 +70,8 @@ const WAYS: [(&str, &str); 22] = [
 ];
 
 /// What is done to a directory, $d.
-const DIRECTORIES: [(&str, &str); 7] = [
+const DIRECTORIES: [(&str, &str); 8] = [
+    ("through the other path of a directory", "cat $v >/opt/again/extra.conf"),
     (
         "another directory in its place",
         "rm -rf $d.gone; cp -a $d $d.other; cat $v >$d.other/${f##*/}; mv -T $d $d.gone; mv -T $d.other $d",
