@@ -31,6 +31,7 @@ pub mod remedies;
 pub mod status;
 pub mod tell;
 pub mod trace;
+mod trim;
 mod wake;
 pub mod watch;
 
@@ -42,6 +43,7 @@ use news::News;
 use remedies::Remedies;
 use status::{Cost, Door, Last, Status, Watching, milliseconds};
 use tell::Teller;
+use trim::Program;
 use wake::{Wake, Wakes};
 
 /// This program, whatever stands at its path by now.
@@ -118,6 +120,7 @@ struct Resident {
     last: Option<Last>,
     cost: Cost,
     wakes: Wakes,
+    program: Program,
     since: String,
     /// What goes wrong, by what it is about.
     troubles: Vec<(&'static str, String)>,
@@ -161,6 +164,10 @@ pub fn run(setup: Setup) -> anyhow::Result<()> {
             door.answer(|| resident.status());
             resident.credit.forgive_own();
         }
+        let worked = [Wake::Look, Wake::Audit, Wake::Asked].iter().any(|wake| woken.contains(wake));
+        if worked && resident.look.is_none() && resident.audit.is_none() {
+            resident.program.trim();
+        }
     }
 }
 
@@ -190,6 +197,7 @@ impl Resident {
             last: None,
             cost: Cost::default(),
             wakes: Wakes::default(),
+            program: Program::new(),
             since: jiff::Timestamp::now().to_string(),
             troubles: Vec::new(),
             setup,

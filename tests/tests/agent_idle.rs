@@ -126,7 +126,8 @@ fn while_nothing_happens_it_costs_next_to_nothing() {
         assert!(pss <= 4096.0 || !is_optimised, "PSS {pss} KiB");
     }
     results::skipped(TEST, "auditd", "NOT MEASURED: the kernel has one audit daemon, and none in a container");
-    let of_time: u64 = ["poll", "due"].iter().filter_map(|reason| named.get(*reason)).sum();
-    assert!(f64::from(u32::try_from(of_time).unwrap()) <= 1.0 + 3.0 * minutes, "{named:?}");
+    // A burst of news is heard in parts.
+    let count = |reason: &str| u32::try_from(named.get(reason).copied().unwrap_or(0)).unwrap();
+    assert!(f64::from(count("poll")) <= 1.0 + minutes && count("due") <= 1 + count("sockets"), "{named:?}");
     assert!(!["files", "firewall", "mounts", "look"].iter().any(|reason| named.contains_key(*reason)), "{named:?}");
 }
