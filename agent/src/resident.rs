@@ -44,7 +44,7 @@ use remedies::Remedies;
 use status::{Cost, Door, Last, Status, Watching, milliseconds};
 use tell::Teller;
 use trim::Program;
-use wake::{Wake, Wakes};
+use wake::{Cause, Wake, Wakes};
 
 /// This program, whatever stands at its path by now.
 pub const PROGRAM: &str = "/proc/self/exe";
@@ -69,32 +69,6 @@ pub struct Setup {
     pub events: Option<PathBuf>,
     /// Where `hostward status` asks.
     pub door: PathBuf,
-}
-
-/// Why something is to be looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
-    Start,
-    Files,
-    Sockets,
-    Firewall,
-    Mounts,
-    Time,
-    Asked,
-}
-
-impl Cause {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Files => "files",
-            Self::Sockets => "sockets",
-            Self::Firewall => "firewall",
-            Self::Mounts => "mounts",
-            Self::Time => "time",
-            Self::Asked => "asked",
-        }
-    }
 }
 
 /// A resident at work.

@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::Cause;
 use super::firewall::Firewall;
 use super::listeners::Listeners;
 use super::trace::Trace;
-use super::wake::Wake;
+use super::wake::{Cause, Wake};
 use super::watch::Watches;
 
 /// The sources of news.
@@ -101,5 +100,23 @@ impl News {
         let sockets = self.listeners.changed().then_some(Cause::Sockets);
         let files = self.watches.poll(Instant::now()).then_some(Cause::Files);
         sockets.or(files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_no_account_is_followed_at_once_and_many_wait() {
+        let mut news = News::open().unwrap();
+        let (pause, now) = (Duration::from_secs(60), Instant::now());
+        news.pause(pause, now);
+        assert_eq!(news.quiet(), None);
+        news.pause(pause, now);
+        assert!(news.quiet().is_some_and(|until| until > now + pause / 2));
+        news.heard = None;
+        news.pause(pause, now + pause * 2);
+        assert_eq!(news.quiet(), Some(now + pause * 2), "what may be taken is taken");
     }
 }

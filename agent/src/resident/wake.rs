@@ -1,4 +1,4 @@
-//! Why the resident wakes: each reason has a name and is counted, so that who wonders what it does is told.
+//! Why the resident wakes, and why it looks: each reason has a name, so that who wonders what it does is told.
 
 use std::collections::BTreeMap;
 
@@ -62,6 +62,33 @@ impl Wakes {
     pub(super) fn named(&self) -> BTreeMap<String, u64> {
         let named = Wake::ALL.iter().zip(self.0).filter(|(_, count)| *count > 0);
         named.map(|((_, name), count)| ((*name).to_owned(), count)).collect()
+    }
+}
+
+/// Why something is to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    Start,
+    Files,
+    Sockets,
+    Firewall,
+    Mounts,
+    Time,
+    Asked,
+}
+
+impl Cause {
+    /// The word for it in the status.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Files => "files",
+            Self::Sockets => "sockets",
+            Self::Firewall => "firewall",
+            Self::Mounts => "mounts",
+            Self::Time => "time",
+            Self::Asked => "asked",
+        }
     }
 }
 
