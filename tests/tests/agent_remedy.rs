@@ -310,7 +310,8 @@ fn on_host(name: &'static str, long: bool) {
 #[test]
 fn what_the_policy_names_is_fixed_and_nothing_else() {
     let long = Tier::current() == Tier::Long;
-    for name in chosen(if long { &["bookworm", "trixie", "focal", "jammy", "noble"] } else { &["bookworm"] }) {
+    for name in chosen(if long { &["bookworm", "trixie", "bionic", "focal", "jammy", "noble"] } else { &["bookworm"] })
+    {
         on_host(name, long);
     }
 }

@@ -74,10 +74,14 @@ fn sessions(at: i64) -> Vec<String> {
         return Vec::new();
     };
     let text = String::from_utf8_lossy(&output.bytes);
-    let tells =
-        |line: &&str| [" Accepted ", "COMMAND=", "session opened for user"].iter().any(|word| line.contains(word));
     let lines: Vec<String> = text.lines().filter(tells).map(|line| brief(line, LINE)).collect();
     lines.get(lines.len().saturating_sub(MOST)..).unwrap_or_default().to_vec()
+}
+
+/// Whether a line tells of somebody who came, or became another: a login of sshd's, a command of sudo's, a shell of su's.
+fn tells(line: &&str) -> bool {
+    let su = line.contains("(su:session)") || line.contains("(su-l:session)");
+    line.contains(" Accepted ") || line.contains("COMMAND=") || su && line.contains("session opened")
 }
 
 #[cfg(test)]
@@ -94,5 +98,19 @@ mod tests {
         assert!(said.contains("a\\nb: changed 2") && said.contains("gone: gone") && !said.contains('\n'), "{said}");
         assert!(said.contains(&format!("uid {}", nix::unistd::geteuid())), "{said}");
         assert_eq!(told(&tree, None, &[]), "nobody can be named");
+    }
+
+    #[test]
+    fn who_came_is_told_once() {
+        for (line, want) in [
+            ("t h sshd[1]: Accepted publickey for root from 192.0.2.1 port 9 ssh2: ED25519 SHA256:x", true),
+            ("t h sshd[1]: pam_unix(sshd:session): session opened for user root(uid=0) by (uid=0)", false),
+            ("t h sudo[2]: ops : TTY=pts/0 ; PWD=/home/ops ; USER=root ; COMMAND=/usr/bin/vi /etc/shadow", true),
+            ("t h sudo[2]: pam_unix(sudo:session): session opened for user root(uid=0) by ops(uid=1000)", false),
+            ("t h su[3]: pam_unix(su-l:session): session opened for user root(uid=0) by ops(uid=1000)", true),
+            ("t h su[3]: pam_unix(su:session): session closed for user root", false),
+        ] {
+            assert_eq!(tells(&line), want, "{line}");
+        }
     }
 }
