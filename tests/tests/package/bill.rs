@@ -58,13 +58,8 @@ fn valid(bill: &Value) {
         ("CycloneDX", "1.6", &Value::from(1))
     );
     assert!(bill.get("serialNumber").is_none(), "nothing in it is random");
-    let epoch = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
-    let epoch: i64 = epoch.unwrap_or_else(|| {
-        let output = done(Command::new("git").args(["log", "-1", "--format=%ct"]).current_dir(project()));
-        String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
-    });
-    let time = done(Command::new("date").args(["-u", "-d", &format!("@{epoch}"), "+%FT%TZ"]));
-    assert_eq!(word(&bill["metadata"], "timestamp"), String::from_utf8(time.stdout).unwrap().trim());
+    let time = word(&bill["metadata"], "timestamp");
+    assert!(time.len() == 20 && time.ends_with('Z') && time.as_bytes()[10] == b'T', "{time}");
     let components = bill["components"].as_array().unwrap();
     let mut references = BTreeSet::new();
     for component in components.iter().chain([&bill["metadata"]["component"]]) {

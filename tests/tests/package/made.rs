@@ -14,6 +14,9 @@ use crate::TEST;
 /// What packs; built in a hurry, because that is all that they do.
 const TOOLS: [&str; 2] = ["cargo-deb", "cargo-generate-rpm"];
 
+/// The time that everything is to have: in seconds, and as it is written.
+const EPOCH: (u32, &str) = (1_700_000_000, "2023-11-14T22:13:20Z");
+
 /// What every test here looks at: made once, by the first that asks. The directory goes with the next run.
 pub(crate) fn packages() -> &'static Packages {
     static PACKAGES: LazyLock<Packages> = LazyLock::new(make);
@@ -73,6 +76,7 @@ fn build(pages: &Path, key: Option<&Path>) -> (Packages, Output) {
     let mut command = Command::new(project().join("packaging/build"));
     command.arg(hostward_tests::binary().unwrap()).arg(directory.path()).env_remove("HOSTWARD_SIGNING_KEY");
     command.env("HOSTWARD_PAGES", pages).env("HOSTWARD_SBOM", env!("CARGO_BIN_EXE_sbom")).env("PATH", path.unwrap());
+    command.env("SOURCE_DATE_EPOCH", EPOCH.0.to_string());
     if let Some(key) = key {
         command.env("HOSTWARD_SIGNING_KEY", key);
     }
@@ -104,6 +108,8 @@ fn make() -> Packages {
     assert_eq!(sums(&first), sums(&second), "two builds differ");
     assert_eq!(sums(&first).lines().count() + 2, std::fs::read_dir(first.directory()).unwrap().count());
     done(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(first.directory()));
+    let bill = std::fs::read_to_string(first.path(".cdx.json")).unwrap();
+    assert!(bill.contains(&format!("\"timestamp\": \"{}\"", EPOCH.1)), "the time is another");
     signed(&first, &key);
     assert!(!Place::said(&said).contains("is not signed"), "{}", Place::said(&said));
     assert!(Place::said(&unsaid).contains("SHA256SUMS is not signed: HOSTWARD_SIGNING_KEY names no key"));
