@@ -128,6 +128,8 @@ pub fn run(setup: Setup) -> anyhow::Result<()> {
                 Wake::Look => resident.hear()?,
                 Wake::Audit => resident.hear_of_passwords(),
                 Wake::Remedy => resident.hear_of_remedy(),
+                // Answered in the end, with what else came.
+                Wake::Asked => {}
                 news => resident.hear_news(*news),
             }
         }
