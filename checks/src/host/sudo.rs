@@ -41,6 +41,8 @@ pub struct Sudo {
     /// Lines that sudo would not parse, or whose include it cannot open.
     pub defects: Vec<(PathBuf, Defect)>,
     rules: Vec<(Arc<Path>, Statement)>,
+    /// Which of the rules are `Defaults` lines: few, and asked for at every other rule.
+    defaults: Vec<usize>,
     hostname: Option<String>,
     addresses: Option<Vec<IpAddr>>,
     now: UnixSeconds,
@@ -120,6 +122,7 @@ impl Sudo {
             files: Vec::new(),
             defects: Vec::new(),
             rules: Vec::new(),
+            defaults: Vec::new(),
             hostname,
             addresses,
             now: seen.now,
@@ -201,7 +204,10 @@ impl Sudo {
                         self.directory(reader, &dir, depth + 1);
                     }
                 }
-                _ => self.rules.push((shared.clone(), statement)),
+                kind => {
+                    self.defaults.extend(matches!(kind, Kind::Defaults { .. }).then_some(self.rules.len()));
+                    self.rules.push((shared.clone(), statement));
+                }
             }
         }
         true

@@ -17,9 +17,10 @@ use crate::snapshot::glob_match;
 /// The right of an account. Any command first, then the programs that give a shell.
 pub(super) fn right(sudo: &Sudo, accounts: &Accounts, user: &User) -> Fact<SudoRight> {
     let ask = Ask { sudo, accounts, user, within: RefCell::default() };
+    let rules = ask.rules();
     std::iter::once(Run::Anything)
         .chain(SHELLS)
-        .map(|run| ask.decide(run))
+        .map(|run| ask.decide(&rules, run))
         .find(|right| !matches!(right, Fact::Absent))
         .unwrap_or(Fact::Absent)
 }
@@ -116,13 +117,22 @@ fn asks(sudo: &Sudo, grant: &Grant, matches: impl Fn(Bound, &[Entry]) -> Odds) -
 }
 
 fn settings(sudo: &Sudo) -> impl Iterator<Item = (&Scope, &Setting)> {
-    sudo.rules.iter().flat_map(|(_, statement)| {
+    sudo.defaults.iter().filter_map(|at| sudo.rules.get(*at)).flat_map(|(_, statement)| {
         let (scope, settings) = match &statement.kind {
             Kind::Defaults { scope, settings } => (scope, settings.as_slice()),
             _ => (&Scope::All, &[][..]),
         };
         settings.iter().map(move |setting| (scope, setting))
     })
+}
+
+/// A rule for an account.
+struct Applicable<'a> {
+    file: &'a Path,
+    line: u32,
+    rule: &'a Rule,
+    /// Whether it is for this account.
+    who: Odds,
 }
 
 /// One account's question.
@@ -135,16 +145,21 @@ struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    /// Rules from the last to the first; the first that certainly applies ends it. What may apply on the way is kept.
-    fn decide(&self, run: Run) -> Fact<SudoRight> {
+    /// The rules whose users may be this one, from the last to the first.
+    fn rules(&self) -> Vec<Applicable<'_>> {
+        let rules = self.sudo.rules.iter().rev().filter_map(|(file, statement)| {
+            let Kind::Rule(rule) = &statement.kind else { return None };
+            let who = self.users(&rule.users);
+            who.allow.then_some(Applicable { file, line: statement.line, rule, who })
+        });
+        rules.collect()
+    }
+
+    /// The first rule that certainly applies ends it. What may apply on the way is kept.
+    fn decide(&self, rules: &[Applicable<'_>], run: Run) -> Fact<SudoRight> {
         let mut outcomes: Vec<Option<(SudoRight, bool)>> = Vec::new();
         let mut ended = false;
-        'rules: for (file, statement) in self.sudo.rules.iter().rev() {
-            let Kind::Rule(rule) = &statement.kind else { continue };
-            let who = self.users(&rule.users);
-            if !who.allow {
-                continue;
-            }
+        'rules: for &Applicable { file, line, rule, who } in rules {
             for (hosts, grants) in rule.parts.iter().rev() {
                 let here = self.hosts(hosts);
                 for grant in grants.iter().rev().filter(|_| here.allow) {
@@ -155,7 +170,7 @@ impl Ask<'_> {
                     let command = self.commands(std::slice::from_ref(&grant.command), run);
                     if command.allow {
                         let asks = asks(self.sudo, grant, |bound, entries| self.bound(bound, entries, run));
-                        let right = found(file, statement.line, rule, run, asks.unwrap_or(Asks::OwnPassword));
+                        let right = found(file, line, rule, run, asks.unwrap_or(Asks::OwnPassword));
                         outcomes.push(Some((right, asks.is_some())));
                     }
                     if command.deny {
@@ -243,7 +258,7 @@ impl Ask<'_> {
 
     fn named(&self, name: &[u8], user: &User) -> Odds {
         let own = user.name().bytes();
-        let folded = self.flag(b"case_insensitive_user") && own.eq_ignore_ascii_case(name);
+        let folded = own.eq_ignore_ascii_case(name) && self.flag(b"case_insensitive_user");
         Odds::of(id(name) == Some(user.entry.uid) || own == name || folded)
     }
 
