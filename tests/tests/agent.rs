@@ -57,7 +57,7 @@ fn what_changes_is_told_soon_and_once() {
         let place = Resident::with(&suite, settings).unwrap();
         place.agrees().unwrap();
         let mut took: Vec<f64> = Vec::new();
-        for _ in 0..Tier::current().pick(1, 20) {
+        for _ in 0..Tier::current().pick(3, 20) {
             for (what, make, unmake, check) in CHANGES {
                 took.push(place.tells(make, "new", check).expect(what));
                 took.push(place.tells(unmake, "resolved", check).expect(what));
