@@ -8,6 +8,7 @@ mod budget;
 mod guard;
 mod memory;
 mod schedule;
+mod tried;
 mod word_list;
 
 #[cfg(test)]

@@ -9,15 +9,50 @@ use std::path::{Path, PathBuf};
 use hostward_checks::policy::{Remediate, Window};
 use hostward_checks::snapshot::{Need, Want};
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 pub mod hold;
 pub mod ledger;
 pub mod limit;
+pub mod since;
 pub mod writers;
 
 /// What is fixed rests on the hold file: that it comes or goes is heard.
 pub fn places() -> Need {
     [(PathBuf::from(hold::PATH), vec![Want::Content])].into()
+}
+
+/// What the policy lets a resident fix, as a look tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// The checks.
+    pub checks: Vec<String>,
+    /// When.
+    pub windows: Vec<String>,
+    /// Why nothing is fixed now: what stands in the hold file. None: there is none.
+    pub hold: Option<String>,
+}
+
+impl Named {
+    /// What holds now.
+    pub fn of(remediate: &Remediate) -> Self {
+        Self {
+            checks: remediate.checks.clone(),
+            windows: remediate.windows.iter().map(ToString::to_string).collect(),
+            hold: hold::reason(Path::new(hold::PATH)),
+        }
+    }
+
+    /// [`Self::windows`], understood.
+    pub fn understood(&self) -> Vec<Window> {
+        self.windows.iter().filter_map(|text| text.parse().ok()).collect()
+    }
+
+    /// Whether it is the time.
+    pub fn is_open(&self) -> bool {
+        self.windows.is_empty()
+            || is_open(&self.understood(), jiff::Timestamp::now(), &crate::observe::zone(Path::new("/")))
+    }
 }
 
 /// The unit that fixes one check.

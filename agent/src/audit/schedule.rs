@@ -10,7 +10,7 @@ use hostward_checks::observation::password::{NotTried, Outcome, Rank};
 use super::Progress;
 use super::budget::Budget;
 use super::guard::run_when_idle;
-use super::memory::Tried;
+use super::tried::Tried;
 use super::word_list::Reader;
 
 /// CPU time of a batch, as the hash's price estimates it.

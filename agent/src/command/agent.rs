@@ -12,9 +12,9 @@ use super::look::{Looking, look, look_alone};
 use super::scan;
 use crate::config;
 use crate::exit_code::{Ends, ExitCode};
+use crate::remedy::Named;
 use crate::resident::line::{End, Pace};
 use crate::resident::look::{ACCESS, Extent, GUESSES, answer};
-use crate::resident::remedies::Named;
 use crate::resident::{Setup, places, status, trace};
 
 /// The first word of the process that stays. No command has it.

@@ -16,9 +16,10 @@ use crate::judge::{JudgedFinding, Waived};
 use crate::lock::Lock;
 use crate::plan::{Proposal, render};
 use crate::remedy::ledger::{self, Concerned, Ledger, Outcome};
-use crate::remedy::limit::{DAY, Standing, age, standing};
+use crate::remedy::limit::{Standing, standing};
+use crate::remedy::since::{DAY, age};
 use crate::remedy::{forbidden, writers};
-use crate::resident::look::is_secret;
+use crate::resident::line::is_secret;
 use crate::transaction::{Moment, Stage, Store, Transaction};
 use crate::{live, lock};
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use super::limit::{DAY, age, is_ahead};
+use super::since::{DAY, age, is_ahead};
 use crate::judge::JudgedFinding;
 use crate::transaction::Moment;
 

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use hostward_checks::check::Severity;
 use serde::{Deserialize, Serialize};
 
-use super::line::{Found, Ran};
-use super::look::is_secret;
+use super::line::{Found, Ran, is_secret};
 use crate::judge::fingerprint;
 use crate::remedy::ledger::{Entry, Ledger, Outcome};
 use crate::sanitize::brief;

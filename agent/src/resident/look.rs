@@ -13,7 +13,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::resource::{UsageWho, getrusage};
 
 use super::PROGRAM;
-use super::line::{End, Found, Line, Place, Ran};
+use super::line::{End, Found, Line, Place, Ran, is_secret};
 use crate::exit_code::{Ends, ExitCode};
 use crate::judge::{Judged, JudgedFinding};
 use crate::report::message;
@@ -23,15 +23,6 @@ use crate::sanitize::escape;
 const LONGEST: Duration = Duration::from_secs(300);
 /// A line of an answer is never so long; what is longer is no answer.
 const LINE: usize = 4 << 20;
-
-/// Who has such a password is told to nobody: how many there are is.
-const SECRET: [&str; 4] =
-    ["accounts.weak-password", "accounts.empty-password", "accounts.shared-password", "sshd.empty-password"];
-
-/// Whether whom a check is about is told to nobody.
-pub fn is_secret(check: &str) -> bool {
-    SECRET.contains(&check)
-}
 
 /// Guesses take their time: they are a look of their own.
 pub const GUESSES: &str = "accounts.weak-password";

@@ -7,16 +7,14 @@ use std::path::Path;
 use std::process::{Child, ChildStderr};
 use std::time::{Duration, Instant};
 
-use hostward_checks::policy::{Remediate, Window};
 use serde::{Deserialize, Serialize};
 
 use super::known::Known;
-use super::line::Found;
-use super::look::is_secret;
+use super::line::{Found, is_secret};
 use crate::live;
 use crate::remedy::ledger::{self, Ledger};
 use crate::remedy::limit::{Standing, standing};
-use crate::remedy::{hold, is_open, unit};
+use crate::remedy::{Named, unit};
 use crate::sanitize::brief;
 use crate::transaction::Moment;
 
@@ -26,37 +24,6 @@ const AGAIN: Duration = Duration::from_secs(60);
 const LATEST: Duration = Duration::from_secs(6 * 3600);
 /// As many attempts are shown.
 const SHOWN: usize = 10;
-
-/// What the policy lets a resident fix, as a look tells it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Named {
-    /// The checks.
-    pub checks: Vec<String>,
-    /// When.
-    pub windows: Vec<String>,
-    /// Why nothing is fixed now: what stands in the hold file. None: there is none.
-    pub hold: Option<String>,
-}
-
-impl Named {
-    /// What holds now.
-    pub fn of(remediate: &Remediate) -> Self {
-        Self {
-            checks: remediate.checks.clone(),
-            windows: remediate.windows.iter().map(ToString::to_string).collect(),
-            hold: hold::reason(Path::new(hold::PATH)),
-        }
-    }
-
-    fn windows(&self) -> Vec<Window> {
-        self.windows.iter().filter_map(|text| text.parse().ok()).collect()
-    }
-
-    fn is_open(&self) -> bool {
-        self.windows.is_empty()
-            || is_open(&self.windows(), jiff::Timestamp::now(), &crate::observe::zone(Path::new("/")))
-    }
-}
 
 /// What the resident says of what it may fix.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
