@@ -9,6 +9,7 @@ pub mod host;
 pub mod imds;
 pub mod keys;
 pub mod listen;
+pub mod machine;
 pub mod netns;
 pub mod place;
 pub mod resident;
@@ -40,6 +41,7 @@ pub fn cache() -> PathBuf {
 /// # Errors
 /// There is none.
 pub fn binary() -> anyhow::Result<PathBuf> {
+    machine::begin();
     if let Some(path) = std::env::var_os("HOSTWARD_BIN") {
         return Ok(PathBuf::from(path));
     }

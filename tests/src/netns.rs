@@ -19,6 +19,7 @@ impl Netns {
     /// # Errors
     /// The kernel refuses it (no root).
     pub fn new() -> Result<Self> {
+        crate::machine::begin();
         let made = thread::spawn(|| -> Result<File> {
             unshare(CloneFlags::CLONE_NEWNET).context("failed to make a network namespace")?;
             File::open("/proc/thread-self/ns/net").context("failed to open the new network namespace")

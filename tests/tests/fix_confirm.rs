@@ -8,6 +8,7 @@ use std::time::Instant;
 use hostward::transaction::Stage;
 use hostward_checks::guard::Confirm;
 use hostward_tests::host::{Down, PUBLIC_CLIENT};
+use hostward_tests::machine::is_punctual;
 use hostward_tests::place::{FILE, Place, is_undone, is_waiting, lateness, started, text};
 use hostward_tests::results;
 use hostward_tests::ssh::{Client, With};
@@ -29,7 +30,7 @@ fn unconfirmed(place: &mut Place) -> String {
     let mut scan = place.host.command("flock").args(["-s", "/run/hostward.lock", "sleep", "20"]).spawn().unwrap();
     place.await_stage(&id, is_undone);
     let late = lateness(place, &id, &waiting);
-    assert!((0..1000).contains(&late), "{late} ms after the deadline");
+    assert!(is_punctual(late), "{late} ms after the deadline");
     assert_eq!(place.config(), before);
     place.await_banner(|now| now == banner);
     scan.kill().unwrap();
@@ -284,7 +285,7 @@ fn abandoned(place: &mut Place) -> String {
         let waiting = place.await_stage(&id, is_waiting);
         place.await_stage(&id, is_undone);
         let late = lateness(place, &id, &waiting);
-        assert!((0..1000).contains(&late), "{signal}: {late} ms after the deadline");
+        assert!(is_punctual(late), "{signal}: {late} ms after the deadline");
         assert_eq!(place.config(), before, "{signal}");
     }
     place.no_trace();

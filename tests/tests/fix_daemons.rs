@@ -5,6 +5,7 @@
 use hostward::transaction::{Stage, Store};
 use hostward_checks::guard::Confirm;
 use hostward_tests::host::PUBLIC_CLIENT;
+use hostward_tests::machine::is_punctual;
 use hostward_tests::place::{Place, is_undone, is_waiting, lateness, text};
 use hostward_tests::results;
 use hostward_tests::ssh::With;
@@ -53,7 +54,7 @@ fn an_sshd_for_each_connection_is_fixed_and_confirmed_by_the_next() {
         assert!(!forwards(place), "the next connection meets it");
         place.await_stage(&id, is_undone);
         let late = lateness(place, &id, &waiting);
-        assert!((0..1000).contains(&late), "{late} ms after the deadline");
+        assert!(is_punctual(late), "{late} ms after the deadline");
         assert!(place.config() == before && forwards(place));
 
         let asked = fix(place, 60);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use hostward::transaction::{Stage, Store};
 use hostward_tests::host::{Host, PUBLIC_CLIENT};
+use hostward_tests::machine::is_punctual;
 use hostward_tests::place::{FILE, Place, is_undone, is_waiting, lateness, started, text};
 use hostward_tests::results;
 use hostward_tests::ssh::{Session, With};
@@ -236,7 +237,7 @@ impl Scene {
         let waiting = self.place.await_stage(&id, is_waiting);
         self.place.await_stage(&id, is_undone);
         let late = lateness(&self.place, &id, &waiting);
-        assert!((0..1000).contains(&late), "{about}: {late} ms after the deadline");
+        assert!(is_punctual(late), "{about}: {late} ms after the deadline");
         assert_eq!(self.place.config(), self.before, "{about}");
         self.shell("pkill -x tmux || :");
         self.place.no_trace();
