@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hostward_checks::guard::Confirm;
 use hostward_tests::place::{Place, is_undone, is_waiting, text};
@@ -64,6 +65,19 @@ fn raise(value: &mut Value) {
 
 fn events(place: &Place) -> usize {
     place.host.shell("cat /var/log/hostward/events.jsonl 2>/dev/null | wc -l || :").unwrap().trim().parse().unwrap()
+}
+
+/// Waits until it has looked at all that has changed.
+fn settle(place: &Place) {
+    let looks = || status(place)["cost"]["looks"].clone();
+    for _ in 0..30 {
+        let before = looks();
+        std::thread::sleep(Duration::from_secs(2));
+        if looks() == before {
+            return;
+        }
+    }
+    panic!("it looks and looks: {}", status(place));
 }
 
 fn said(place: &Place, arguments: &[&str]) -> (Option<i32>, String) {
@@ -130,6 +144,7 @@ fn later_version(place: &Place, id: &str) {
 
 /// Back on the later version: what the older one wrote is its own version's, and what it set aside is still there.
 fn back_again(place: &Place) {
+    settle(place);
     place.host.shell(STOP).unwrap();
     let before = events(place);
     place.host.shell(START).unwrap();
