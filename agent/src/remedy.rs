@@ -44,7 +44,7 @@ impl Named {
     }
 
     /// [`Self::windows`], understood.
-    pub fn understood(&self) -> Vec<Window> {
+    fn understood(&self) -> Vec<Window> {
         self.windows.iter().filter_map(|text| text.parse().ok()).collect()
     }
 

@@ -240,7 +240,7 @@ impl Ledger {
         self.entries.iter().filter(|entry| entry.outcome == Outcome::Attempted)
     }
 
-    /// The last attempt of a check that came to an end of this kind.
+    /// The last attempt of a check.
     pub fn last(&self, check: &str) -> Option<&Entry> {
         self.entries.iter().rev().find(|entry| entry.check == check)
     }
