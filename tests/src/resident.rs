@@ -180,7 +180,8 @@ impl Resident {
         Ok((open, undecided))
     }
 
-    /// Waits until the resident calls open what a scan at this moment does. What a check found before stays open while it cannot decide.
+    /// Waits until the resident calls open what a scan at this moment does. What a check found before stays open while it cannot decide,
+    /// and one that was killed is back when its unit has it started again.
     ///
     /// # Errors
     /// It does not come to that.
@@ -194,12 +195,12 @@ impl Resident {
                 let kept = |(fingerprint, check)| wanted.contains_key(fingerprint) || undecided.contains(check);
                 !lacks && open.iter().all(kept)
             };
-            let mut open = self.open()?;
-            while !agrees(&open) && scanned.elapsed() < SCANNED {
+            let mut open = self.open();
+            while !open.as_ref().is_ok_and(agrees) && scanned.elapsed() < SCANNED {
                 std::thread::sleep(Duration::from_millis(100));
-                open = self.open()?;
+                open = self.open();
             }
-            if agrees(&open) {
+            if open.as_ref().is_ok_and(agrees) {
                 return Ok(());
             }
             if from.elapsed() > LONGEST {

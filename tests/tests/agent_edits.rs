@@ -131,10 +131,12 @@ fn edits(suite: &Suite, count: usize, seed: u64) {
         let agreed = place.agrees();
         assert!(
             agreed.is_ok(),
-            "{}, seed {seed}: after {:#?} and {blow}: {:#}",
+            "{}, seed {seed}: after {:#?} and {blow}: {:#}\n{}\n{}",
             suite.name(),
             &done[first..],
-            agreed.unwrap_err()
+            agreed.unwrap_err(),
+            place.host.shell("cat /run/blow").unwrap_or_default(),
+            place.journal()
         );
         scenes.insert(place.open().unwrap());
     }
