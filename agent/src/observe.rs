@@ -7,6 +7,7 @@ pub mod firewall;
 pub mod logins;
 pub mod metadata;
 pub mod netlink;
+pub mod platform;
 pub mod process;
 pub mod sockets;
 

@@ -42,6 +42,8 @@ pub struct Wanted {
     pub tokenless: bool,
     /// Recent logins.
     pub logins: bool,
+    /// The platform: agents, loggers, kernel settings.
+    pub platform: bool,
     /// Another address of the metadata service, and the consent to ask it wherever we are.
     pub metadata_endpoint: Option<Endpoint>,
     /// What the configuration says of the platform: whether this is an ECS instance. None: nothing, the machine is asked.
@@ -74,6 +76,10 @@ fn observe(seen: &mut Observations, wanted: &Wanted) {
         seen.addresses = crate::observe::addresses();
         seen.daemons = crate::observe::daemons(&seen.sockets);
         seen.firewall = crate::observe::firewall();
+    }
+    if wanted.platform {
+        let endpoint = metadata::endpoint(&seen.dmi_product, wanted.says_ecs, wanted.metadata_endpoint);
+        seen.platform = crate::observe::platform::platform(endpoint.map(|_| ()));
     }
     if wanted.metadata {
         seen.metadata = match metadata::endpoint(&seen.dmi_product, wanted.says_ecs, wanted.metadata_endpoint) {

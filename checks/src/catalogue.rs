@@ -5,6 +5,7 @@ use crate::check::Check;
 pub mod accounts;
 pub mod keys;
 pub mod metadata;
+pub mod platform;
 pub mod policy;
 pub mod ports;
 pub mod sshd;
@@ -52,6 +53,7 @@ pub static ALL: &[&Check] = &[
     &metadata::readiness::CHECK,
     &metadata::local_access::CHECK,
     &metadata::user_data::CHECK,
+    &platform::security_center::CHECK,
     &policy::waivers::CHECK,
 ];
 

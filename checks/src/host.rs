@@ -11,6 +11,7 @@ pub mod login_files;
 pub mod metadata_clients;
 pub mod os;
 pub mod pam;
+pub mod platform;
 pub mod services;
 pub mod sshd;
 pub mod sudo;
@@ -38,6 +39,8 @@ pub struct Host {
     pub services: services::Services,
     /// What else decides about logins: shells, revoked keys, host keys, files of PAM modules.
     pub login_files: login_files::LoginFiles,
+    /// What is installed and set of the platform.
+    pub platform: platform::Platform,
 }
 
 impl Host {
@@ -60,6 +63,7 @@ impl Host {
             services: services::Services::read(&reader),
             cloud_init: cloud_init::CloudInit::read(&reader),
             metadata_clients: metadata_clients::MetadataClients::read(&reader),
+            platform: platform::Platform::read(&reader),
         };
         (host, reader.need())
     }
@@ -108,6 +112,7 @@ pub struct Reading {
     metadata_clients: Option<metadata_clients::MetadataClients>,
     services: Option<services::Services>,
     login_files: Option<login_files::LoginFiles>,
+    platform: Option<platform::Platform>,
 }
 
 /// One part: parsed where it is not there yet, kept once it lacks nothing.
@@ -137,6 +142,7 @@ impl Reading {
         part(&mut self.services, snapshot, &mut need, services::Services::read);
         part(&mut self.cloud_init, snapshot, &mut need, cloud_init::CloudInit::read);
         part(&mut self.metadata_clients, snapshot, &mut need, metadata_clients::MetadataClients::read);
+        part(&mut self.platform, snapshot, &mut need, platform::Platform::read);
         // These rest on the others.
         let Some(sshd) = &self.sshd else { return need };
         part(&mut self.pam, snapshot, &mut need, |reader| read_pam(reader, sshd));
@@ -162,6 +168,7 @@ impl Reading {
             metadata_clients: self.metadata_clients?,
             services: self.services?,
             login_files: self.login_files?,
+            platform: self.platform?,
         })
     }
 }

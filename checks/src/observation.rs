@@ -10,6 +10,7 @@ pub mod firewall;
 pub mod login;
 pub mod metadata;
 pub mod password;
+pub mod platform;
 pub mod socket;
 pub mod sshd;
 
@@ -55,6 +56,8 @@ pub struct Observations {
     pub dmi_product: Fact<String>,
     /// The host's name as the kernel knows it.
     pub hostname: Fact<String>,
+    /// The platform: agents, loggers, kernel settings.
+    pub platform: platform::Platform,
     /// Mount points whose file system may hang (network, FUSE, autofs), with the type: not read.
     pub foreign_mounts: Vec<(PathBuf, String)>,
 }
@@ -76,6 +79,7 @@ impl Observations {
             addresses: Fact::Unknown(OFFLINE),
             dmi_product: Fact::Unknown(OFFLINE),
             hostname: Fact::Unknown(OFFLINE),
+            platform: platform::Platform::unseen(&OFFLINE),
             foreign_mounts: Vec::new(),
         }
     }

@@ -169,6 +169,7 @@ pub fn look_alone(args: &Looking, all: &Configuration, baseline: Option<&Baselin
         network: true,
         metadata: checks.iter().any(|check| matches!(check.area(), "metadata" | "ports" | "keys")),
         tokenless: checks.iter().any(|check| check.id == "metadata.hardened"),
+        platform: checks.iter().any(|check| check.area() == "platform"),
         logins: !args.without_logins,
         metadata_endpoint: args.metadata_endpoint.or(all.settings.metadata_endpoint),
         says_ecs: all.settings.platform.says_ecs(),

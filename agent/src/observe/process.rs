@@ -194,7 +194,7 @@ impl Processes {
     }
 
     /// The executable and whether it is deleted: the kernel appends ` (deleted)` to the link's text.
-    fn executable(&self, pid: i32) -> (Fact<PathBuf>, bool) {
+    pub fn executable(&self, pid: i32) -> (Fact<PathBuf>, bool) {
         use std::os::unix::ffi::OsStringExt as _;
         match readlinkat(&self.proc, Name::new(pid, "exe").as_bytes(), Vec::new()) {
             Ok(target) => {

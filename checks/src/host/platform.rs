@@ -1,0 +1,22 @@
+//! What files say of the platform: whether Security Center's agent is installed.
+
+use std::path::Path;
+
+use crate::fact::Fact;
+use crate::observation::platform::SECURITY_CENTER;
+use crate::snapshot::Reader;
+
+/// What is installed and set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Platform {
+    /// Whether the directory of Security Center's agent is there.
+    pub security_center: Fact<()>,
+}
+
+impl Platform {
+    /// Reads what there is.
+    pub fn read(reader: &Reader<'_>) -> Self {
+        let client = Path::new(SECURITY_CENTER).join("aegis_client");
+        Self { security_center: reader.meta(&client).map_or_else(crate::snapshot::Miss::fact, |_| Fact::Known(())) }
+    }
+}
