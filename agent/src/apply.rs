@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hostward_checks::effect::{NftTable, RemoteCall, UnitAction, Verb};
+use hostward_checks::effect::{KernelSetting, NftTable, RemoteCall, UnitAction, Verb};
 use hostward_checks::guard::Confirm;
 
 use crate::transaction::{FileRecord, Manifest, Moment, Stage, Step, Transaction, UnitWas};
@@ -49,6 +49,12 @@ pub trait Services {
     /// # Errors
     /// The kernel refuses it; the old one stands.
     fn table(&mut self, table: &NftTable) -> anyhow::Result<()>;
+
+    /// Sets a setting of the running kernel from its value before to the one after. It may be asked again with what holds already.
+    ///
+    /// # Errors
+    /// It has neither value, or the kernel refuses.
+    fn kernel(&mut self, setting: &KernelSetting) -> anyhow::Result<()>;
 
     /// Calls OpenAPI. It may be called again with what holds already.
     ///
@@ -101,6 +107,11 @@ impl Services for Offline {
     }
 
     fn table(&mut self, _: &NftTable) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    fn kernel(&mut self, _: &KernelSetting) -> anyhow::Result<()> {
+        // The kernel that ran with it is gone.
         Ok(())
     }
 
@@ -197,12 +208,15 @@ fn carry_out(tree: &Tree, transaction: &mut Transaction, services: &mut dyn Serv
     }
     transaction.set_stage(Stage::Applying { step: Step::Validate })?;
     services.validate(transaction.manifest())?;
-    let units = transaction.manifest().units();
-    if !units.is_empty() {
+    let (units, kernel) = (transaction.manifest().units(), transaction.manifest().kernel());
+    if !units.is_empty() || !kernel.is_empty() {
         transaction.set_stage(Stage::Applying { step: Step::Units })?;
     }
     for action in units {
         services.act(&action)?;
+    }
+    for setting in kernel {
+        services.kernel(&setting)?;
     }
     let calls = transaction.manifest().calls();
     if !calls.is_empty() {
@@ -272,6 +286,12 @@ pub fn undo(
         left.push(format!("the firewall table: {error:#}"));
     }
     if step >= Step::Units {
+        for setting in transaction.manifest().kernel().into_iter().rev() {
+            let (before, after) = (setting.after, setting.before);
+            if let Err(error) = services.kernel(&KernelSetting { key: setting.key.clone(), before, after }) {
+                left.push(format!("{}: {error:#}", setting.key));
+            }
+        }
         for action in transaction.manifest().units().into_iter().rev() {
             let undone = match transaction.unit_was(&action.unit) {
                 Ok(Some(was)) => services.undo(&action, &was),

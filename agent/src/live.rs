@@ -4,6 +4,7 @@
 mod banner;
 pub mod circumstances;
 mod deadline;
+mod kernel;
 pub mod launch;
 pub mod listeners;
 pub(crate) mod manager;

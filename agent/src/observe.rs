@@ -12,6 +12,7 @@ pub mod process;
 pub mod sockets;
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use hostward_checks::fact::{Fact, Why};
 use nix::ifaddrs::getifaddrs;
@@ -36,4 +37,13 @@ pub fn addresses() -> Fact<Vec<IpAddr>> {
     found.sort();
     found.dedup();
     Fact::Known(found)
+}
+
+/// A small file of the kernel's, trimmed.
+pub(crate) fn read_small(path: &Path) -> Fact<String> {
+    match std::fs::read(path) {
+        Ok(bytes) => Fact::Known(hostward_checks::check::bytes_text(bytes.trim_ascii())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Fact::Absent,
+        Err(error) => Fact::Unknown(Why::Failed(error.to_string())),
+    }
 }

@@ -60,8 +60,9 @@ pub struct Proposal {
 impl Proposal {
     /// Whether it could cut anybody: a unit or the network is touched, a way in shrinks, or the next login meets another sshd. Such a fix has to be confirmed.
     pub fn could_cut(&self) -> bool {
-        let files = self.plan.effects.iter().all(|planned| matches!(planned.effect, Effect::File(_)));
-        !files || self.outcomes.iter().any(guard::shrinks_a_way) || self.next_login_reads()
+        let quiet = |effect: &Effect| matches!(effect, Effect::File(_) | Effect::Kernel(_));
+        let quiet = self.plan.effects.iter().all(|planned| quiet(&planned.effect));
+        !quiet || self.outcomes.iter().any(guard::shrinks_a_way) || self.next_login_reads()
     }
 
     /// Whether an sshd that systemd starts with a connection reads what changes: nothing is reloaded, and the next login shows it.
@@ -232,13 +233,19 @@ fn fold(
 /// The host with the plan's file changes laid over it.
 fn simulate(root: &Root, now: &View, plan: &Plan) -> View {
     let mut seen = now.seen.clone();
-    plan::table::lay_observed(&mut seen, plan);
+    lay_observed(&mut seen, plan);
     let Recorded { snapshot, host } =
         record_over(root, &seen, now.snapshot.clone(), |snapshot| plan::lay(snapshot, plan));
     forget(&mut seen, &now.host, &host);
-    plan::table::lay_observed(&mut seen, plan);
+    lay_observed(&mut seen, plan);
     let access = Access::resolve(&host, &seen);
     View { snapshot, host, seen, access }
+}
+
+/// What would be seen of the running system.
+fn lay_observed(seen: &mut Observations, plan: &Plan) {
+    plan::table::lay_observed(seen, plan);
+    plan::kernel::lay_observed(seen, plan);
 }
 
 /// What was observed of passwords that the plan changes, and what a running sshd said, no longer holds.
@@ -277,6 +284,7 @@ fn join(whole: &mut Plan, part: Plan) {
         let same = whole.effects.iter_mut().find(|known| match (&known.effect, &planned.effect) {
             (Effect::File(known), Effect::File(new)) => known.path == new.path,
             (Effect::Table(_), Effect::Table(_)) => true,
+            (Effect::Kernel(known), Effect::Kernel(new)) => known.key == new.key,
             (known, new) => known == new,
         });
         match same {
@@ -289,7 +297,8 @@ fn join(whole: &mut Plan, part: Plan) {
         Effect::File(change) => (0, Some(change.path.clone())),
         Effect::Table(_) => (1, None),
         Effect::Unit(_) => (2, None),
-        Effect::Remote(_) => (3, None),
+        Effect::Kernel(_) => (3, None),
+        Effect::Remote(_) => (4, None),
     });
 }
 
@@ -329,7 +338,8 @@ fn together(first: &FileChange, second: FileChange) -> FileChange {
 
 /// Findings whose fix is in the plan and that stand all the same. What only a unit or the ECS endpoint mends shows afterwards.
 fn remaining(plan: &Plan, findings: &[(&'static Check, Finding)]) -> Vec<Reason> {
-    let simulated = plan.effects.iter().filter(|one| matches!(one.effect, Effect::File(_) | Effect::Table(_)));
+    let simulated =
+        plan.effects.iter().filter(|one| matches!(one.effect, Effect::File(_) | Effect::Table(_) | Effect::Kernel(_)));
     let mut planned: Vec<&Reason> = simulated.flat_map(|planned| &planned.reasons).collect();
     planned.sort();
     planned.dedup();

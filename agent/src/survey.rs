@@ -70,7 +70,7 @@ pub fn survey(dir: Option<&Path>, wanted: &Wanted) -> anyhow::Result<Survey> {
 fn observe(seen: &mut Observations, wanted: &Wanted) {
     seen.hostname = nix::unistd::gethostname()
         .map_or(Fact::Absent, |name| Fact::Known(hostward_checks::check::bytes_text(name.as_encoded_bytes())));
-    seen.dmi_product = read_small(Path::new("/sys/class/dmi/id/product_name"));
+    seen.dmi_product = crate::observe::read_small(Path::new("/sys/class/dmi/id/product_name"));
     if wanted.network {
         seen.sockets = crate::observe::sockets();
         seen.addresses = crate::observe::addresses();
@@ -86,15 +86,6 @@ fn observe(seen: &mut Observations, wanted: &Wanted) {
             Ok(endpoint) => metadata::metadata(endpoint, wanted.tokenless),
             Err(why) => Fact::Unknown(why),
         };
-    }
-}
-
-/// A small file of the kernel's, trimmed.
-fn read_small(path: &Path) -> Fact<String> {
-    match std::fs::read(path) {
-        Ok(bytes) => Fact::Known(hostward_checks::check::bytes_text(bytes.trim_ascii())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Fact::Absent,
-        Err(error) => Fact::Unknown(hostward_checks::fact::Why::Failed(error.to_string())),
     }
 }
 

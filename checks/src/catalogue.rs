@@ -54,6 +54,7 @@ pub static ALL: &[&Check] = &[
     &metadata::local_access::CHECK,
     &metadata::user_data::CHECK,
     &platform::security_center::CHECK,
+    &platform::kernel::CHECK,
     &policy::waivers::CHECK,
 ];
 

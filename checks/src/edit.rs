@@ -64,6 +64,13 @@ pub enum Edit {
         /// The value.
         value: String,
     },
+    /// Set a kernel setting: for the next boot in a drop-in of our own, and in the running kernel.
+    SetKernel {
+        /// The setting, as `sysctl(8)` names it.
+        key: &'static str,
+        /// The value.
+        value: i64,
+    },
     /// Write a small file of our own.
     WriteFile {
         /// The file.

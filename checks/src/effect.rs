@@ -1,4 +1,4 @@
-//! What a plan does to a host: four kinds of effect, and whoever applies them knows no other.
+//! What a plan does to a host: five kinds of effect, and whoever applies them knows no other.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -140,6 +140,17 @@ pub struct RemoteCall {
     pub tokens_after: &'static str,
 }
 
+/// A setting of the running kernel. It comes with the units, after every file change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelSetting {
+    /// As `sysctl(8)` names it: `kernel.randomize_va_space`.
+    pub key: String,
+    /// The value that ran; anything else makes the plan stale.
+    pub before: String,
+    /// The value that is to run.
+    pub after: String,
+}
+
 /// One effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -149,6 +160,8 @@ pub enum Effect {
     Unit(UnitAction),
     /// Our firewall table changes.
     Table(NftTable),
+    /// A setting of the running kernel changes.
+    Kernel(KernelSetting),
     /// The ECS endpoint is called.
     Remote(RemoteCall),
 }

@@ -175,6 +175,8 @@ pub fn of(edit: &Edit) -> Vec<&'static Guard> {
         Edit::SetShell { .. } => &LOGINS,
         Edit::SetAgeing { .. } => &LOGINS,
         Edit::SetKey { .. } => &LOGINS,
+        // No login depends on it.
+        Edit::SetKernel { .. } => &[],
         Edit::WriteFile { .. } => &LOGINS,
         Edit::RemoveLine { .. } => &LOGINS,
         Edit::Chmod { .. } | Edit::Chown { .. } => &LOGINS,

@@ -18,6 +18,7 @@ pub mod security_conf;
 pub mod sshd_log;
 pub mod sshd_title;
 pub mod sudoers;
+pub mod sysctl;
 pub mod user_data;
 pub mod utmp;
 pub mod yaml;

@@ -14,6 +14,7 @@ mod accounts;
 pub mod draft;
 mod files;
 mod fold;
+pub mod kernel;
 mod obstacle;
 mod settings;
 mod sshd;
@@ -97,7 +98,7 @@ pub struct Unfixable {
     pub why: Said,
 }
 
-/// What would be done, in this order: files, firewall table, units, remote calls.
+/// What would be done, in this order: files, firewall table, units, kernel settings, remote calls.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// The effects.

@@ -42,6 +42,9 @@ impl Services for Noted {
     fn table(&mut self, table: &NftTable) -> anyhow::Result<()> {
         self.note(format!("table {}", table.after.as_deref().unwrap_or("none")))
     }
+    fn kernel(&mut self, setting: &KernelSetting) -> anyhow::Result<()> {
+        self.note(format!("kernel {} {}", setting.key, setting.after))
+    }
     fn call(&mut self, call: &RemoteCall) -> anyhow::Result<()> {
         self.note(format!("call {}", call.tokens_after))
     }
@@ -105,6 +108,7 @@ fn every_kind() -> (tempfile::TempDir, Plan) {
         Effect::Table(NftTable { before: None, after: Some("ours".to_owned()) }),
         Effect::Unit(UnitAction { unit: "ssh.service".to_owned(), verb: Verb::Reload }),
         Effect::Unit(UnitAction { unit: "nfs.service".to_owned(), verb: Verb::StopAndDisable }),
+        Effect::Kernel(KernelSetting { key: "a.b".to_owned(), before: "0".to_owned(), after: "2".to_owned() }),
         Effect::Remote(RemoteCall {
             instance: "i-1".to_owned(),
             region: "cn-hangzhou".to_owned(),
@@ -132,6 +136,7 @@ fn all_kinds_go_forward_and_back() {
         "validate",
         "act reload ssh.service",
         "act stop-and-disable nfs.service",
+        "kernel a.b 2",
         "call required",
         "verify",
         "arm 300",
@@ -155,8 +160,13 @@ fn all_kinds_go_forward_and_back() {
     let mut services = Noted::default();
     let outcome = rollback(store.tree(), &mut transaction, &mut services).unwrap();
     assert!(matches!(outcome, Outcome::Undone { .. }), "{outcome:?}");
-    let asked =
-        ["call optional", "table none", "undo stop-and-disable nfs.service true", "undo reload ssh.service true"];
+    let asked = [
+        "call optional",
+        "table none",
+        "kernel a.b 0",
+        "undo stop-and-disable nfs.service true",
+        "undo reload ssh.service true",
+    ];
     assert_eq!(services.asked, asked);
     let lock = |lines: Vec<String>| lines.into_iter().filter(|line| !line.contains(".pwd.lock")).collect::<Vec<_>>();
     assert_eq!(lock(picture(dir.path())), before);
@@ -172,6 +182,7 @@ fn whatever_fails_is_undone() {
         ("validate", false),
         ("act reload", false),
         ("act stop", false),
+        ("kernel a.b 2", false),
         ("call required", false),
         ("verify", false),
     ] {
@@ -191,7 +202,7 @@ fn whatever_fails_is_undone() {
             .any(|record| matches!(record.stage, Stage::Applying { step } if step > Step::Check));
         assert_eq!(!began, untouched, "{fails}");
         let undone = services.asked.iter().filter(|what| what.starts_with("undo")).count();
-        let reached = ["act reload", "act stop", "call required", "verify"].contains(&fails);
+        let reached = ["act reload", "act stop", "kernel a.b 2", "call required", "verify"].contains(&fails);
         assert_eq!(undone, if reached { 2 } else { 0 }, "{fails}: {:?}", services.asked);
         assert!(store.pending().unwrap().is_empty());
     }

@@ -160,7 +160,7 @@ fn show(one: &Transaction, store: &Store, json: bool, lang: Lang) -> anyhow::Res
         detail: match effect {
             Effect::File(change) => diff::unified(change),
             Effect::Table(table) => escape_lines(table.after.as_deref().unwrap_or_default()),
-            Effect::Unit(_) | Effect::Remote(_) => String::new(),
+            Effect::Unit(_) | Effect::Kernel(_) | Effect::Remote(_) => String::new(),
         },
         reasons: record.reasons.iter().map(|reason| format!("{} {}", reason.check, reason.subject)).collect(),
     });

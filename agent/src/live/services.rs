@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use hostward_checks::effect::{NftTable, RemoteCall, UnitAction};
+use hostward_checks::effect::{KernelSetting, NftTable, RemoteCall, UnitAction};
 
-use super::{deadline, manager, validate, verify};
+use super::{deadline, kernel, manager, validate, verify};
 use crate::apply::Services;
 use crate::transaction::{Manifest, UnitWas};
 
@@ -31,6 +31,10 @@ impl Services for LiveServices {
 
     fn table(&mut self, table: &NftTable) -> anyhow::Result<()> {
         crate::firewall::put(table)
+    }
+
+    fn kernel(&mut self, setting: &KernelSetting) -> anyhow::Result<()> {
+        kernel::set(setting)
     }
 
     fn call(&mut self, call: &RemoteCall) -> anyhow::Result<()> {

@@ -13,8 +13,8 @@ use hostward_checks::observation::sshd::CrossCheck;
 
 use super::banner::await_banner;
 use super::listeners::daemon_of;
-use super::manager;
 use super::validate::{concerns, look};
+use super::{kernel, manager};
 use crate::apply::{Settled, settled};
 use crate::observe::cross_check::cross_checks;
 use crate::survey::Survey;
@@ -31,6 +31,7 @@ const QUESTIONS: usize = 24;
 pub(super) fn verify(manifest: &Manifest) -> anyhow::Result<()> {
     files(manifest)?;
     units(manifest)?;
+    kernel::verify(manifest)?;
     let survey = look()?;
     let access = Access::resolve(&survey.host, &survey.seen);
     let instances: Vec<&Instance> =

@@ -1,7 +1,8 @@
 //! The platform: whether this is ECS, and which agents and loggers run.
 
-use std::collections::BTreeMap;
+use std::path::Path;
 
+use hostward_checks::catalogue::platform::kernel;
 use hostward_checks::fact::{Fact, Why};
 use hostward_checks::observation::platform::{Platform, Program, Programs, is_of_interest};
 
@@ -10,6 +11,11 @@ use super::process::Processes;
 /// More of them are not told: an ordinary host has ten.
 const MOST: usize = 64;
 
+/// A setting of the running kernel.
+pub fn setting(key: &str) -> Fact<String> {
+    super::read_small(&Path::new("/proc/sys").join(hostward_checks::parse::sysctl::path(key)))
+}
+
 /// Looks at the platform. `ecs` says whether the metadata service would be asked, and why not.
 pub fn platform(ecs: Result<(), Why>) -> Platform {
     let ecs = match ecs {
@@ -17,7 +23,7 @@ pub fn platform(ecs: Result<(), Why>) -> Platform {
         Err(Why::NotAsked(_)) => Fact::Known(false),
         Err(why) => Fact::Unknown(why),
     };
-    Platform { ecs, programs: programs(), kernel: BTreeMap::new() }
+    Platform { ecs, programs: programs(), kernel: kernel::keys().map(|key| (key, setting(key))).collect() }
 }
 
 fn programs() -> Fact<Programs> {

@@ -52,6 +52,14 @@ pub fn headline(effect: &Effect, lang: Lang) -> String {
             (None, false) => "remove the nftables table inet hostward".to_owned(),
             (None, true) => "移除 nftables 表 inet hostward".to_owned(),
         },
+        Effect::Kernel(setting) => {
+            let (key, before, after) = (escape(&setting.key), escape(&setting.before), escape(&setting.after));
+            if zh {
+                format!("将运行中内核的 {key} 由 {before} 改为 {after}")
+            } else {
+                format!("set {key} of the running kernel from {before} to {after}")
+            }
+        }
         Effect::Remote(call) => format!(
             "ModifyInstanceMetadataOptions {} HttpTokens={} ({})",
             escape(&call.instance),
@@ -66,7 +74,7 @@ fn detail(effect: &Effect) -> String {
     match effect {
         Effect::File(change) => diff::unified(change),
         Effect::Table(table) => table.after.clone().unwrap_or_default(),
-        Effect::Unit(_) | Effect::Remote(_) => String::new(),
+        Effect::Unit(_) | Effect::Kernel(_) | Effect::Remote(_) => String::new(),
     }
 }
 
@@ -296,6 +304,7 @@ pub fn block(proposal: &Proposal, transaction: Option<DoneBlock>) -> PlanBlock {
             Effect::File(change) => ("file", hostward_checks::check::path_text(change.path.clone())),
             Effect::Unit(action) => ("unit", action.unit.clone()),
             Effect::Table(_) => ("table", "inet hostward".to_owned()),
+            Effect::Kernel(setting) => ("kernel", setting.key.clone()),
             Effect::Remote(call) => ("remote", call.instance.clone()),
         };
         EffectBlock {

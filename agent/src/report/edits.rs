@@ -21,6 +21,7 @@ fn about(edit: &Edit) -> (&'static str, String) {
         Edit::SetShell { user, .. } => ("set-shell", user.clone()),
         Edit::SetAgeing { user, .. } => ("set-ageing", user.clone()),
         Edit::SetKey { file, .. } => ("set-key", path_text(file)),
+        Edit::SetKernel { key, .. } => ("set-kernel", (*key).to_owned()),
         Edit::WriteFile { file, .. } => ("write-file", path_text(file)),
         Edit::RemoveLine { file, .. } => ("remove-line", path_text(file)),
         Edit::Chmod { file, .. } => ("chmod", path_text(file)),
@@ -51,6 +52,13 @@ pub fn words(edit: &Edit, lang: Lang) -> String {
                 format!("将 {file} 第 {line} 行改为 {keyword} {value}")
             } else {
                 format!("change {file} line {line} to {keyword} {value}")
+            }
+        }
+        Edit::SetKernel { key, value } => {
+            if zh {
+                format!("将 {key} 设为 {value}（下次启动及运行中的内核）")
+            } else {
+                format!("set {key} to {value}, for the next boot and in the running kernel")
             }
         }
         Edit::SshdReload { unit } => {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use hostward_checks::effect::{Effect, NftTable, Owner, RemoteCall, State, UnitAction, Verb};
+use hostward_checks::effect::{Effect, KernelSetting, NftTable, Owner, RemoteCall, State, UnitAction, Verb};
 use hostward_checks::guard::Confirm;
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +105,15 @@ pub enum What {
         before: Option<String>,
         /// The table afterwards; None: none.
         after: Option<String>,
+    },
+    /// A setting of the running kernel.
+    Kernel {
+        /// As `sysctl(8)` names it.
+        key: String,
+        /// The value before.
+        before: String,
+        /// The value afterwards.
+        after: String,
     },
     /// A call to OpenAPI.
     Remote {
@@ -250,6 +259,9 @@ impl What {
             Effect::File(_) => None,
             Effect::Unit(action) => Some(Self::Unit { unit: action.unit.clone(), verb: action.verb.word().to_owned() }),
             Effect::Table(table) => Some(Self::Table { before: table.before.clone(), after: table.after.clone() }),
+            Effect::Kernel(KernelSetting { key, before, after }) => {
+                Some(Self::Kernel { key: key.clone(), before: before.clone(), after: after.clone() })
+            }
             Effect::Remote(call) => Some(Self::Remote {
                 instance: call.instance.clone(),
                 region: call.region.clone(),
@@ -270,6 +282,9 @@ impl What {
             Self::File(_) => return None,
             Self::Unit { unit, verb } => Effect::Unit(UnitAction { unit: unit.clone(), verb: Verb::from_word(verb)? }),
             Self::Table { before, after } => Effect::Table(NftTable { before: before.clone(), after: after.clone() }),
+            Self::Kernel { key, before, after } => {
+                Effect::Kernel(KernelSetting { key: key.clone(), before: before.clone(), after: after.clone() })
+            }
             Self::Remote { instance, region, required_before, required_after } => Effect::Remote(RemoteCall {
                 instance: instance.clone(),
                 region: region.clone(),
@@ -306,6 +321,13 @@ impl Manifest {
     /// Our firewall table before and afterwards, where it changes.
     pub fn table(&self) -> Option<NftTable> {
         self.others().find_map(|effect| if let Effect::Table(table) = effect { Some(table) } else { None })
+    }
+
+    /// What is set in the running kernel.
+    pub fn kernel(&self) -> Vec<KernelSetting> {
+        let settings =
+            self.others().filter_map(|effect| if let Effect::Kernel(setting) = effect { Some(setting) } else { None });
+        settings.collect()
     }
 
     /// The calls to OpenAPI.

@@ -62,7 +62,7 @@ pub enum Step {
     Table,
     /// The candidate is validated.
     Validate,
-    /// Units are asked.
+    /// Units are asked, and the running kernel is set.
     Units,
     /// Remote calls are made.
     Calls,

@@ -3,7 +3,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
-use hostward_checks::effect::{NftTable, Owner, RemoteCall, State, UnitAction, Verb};
+use hostward_checks::effect::{KernelSetting, NftTable, Owner, RemoteCall, State, UnitAction, Verb};
 use hostward_checks::plan::{Planned, Reason};
 
 use super::*;
@@ -76,6 +76,7 @@ fn a_transaction_reads_back_as_it_was_planned() {
         change("/etc/ssh/sshd_config", State::file(*b"old\n", me(0o640)), State::file(*b"new\n", me(0o600))),
         Effect::Table(NftTable { before: None, after: Some("table inet hostward {}".to_owned()) }),
         Effect::Unit(UnitAction { unit: "ssh.service".to_owned(), verb: Verb::Reload }),
+        Effect::Kernel(KernelSetting { key: "a.b".to_owned(), before: "0".to_owned(), after: "2".to_owned() }),
         Effect::Remote(RemoteCall {
             instance: "i-1".to_owned(),
             region: "cn-hangzhou".to_owned(),

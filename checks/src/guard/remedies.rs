@@ -34,6 +34,7 @@ pub(super) fn of(edit: &Edit) -> &'static [&'static Guard] {
         Edit::RemoveFile { .. } => const { &[&AGENTS, &NEW_HOST_KEYS] },
         Edit::SshdReload { .. }
         | Edit::SetShell { .. }
+        | Edit::SetKernel { .. }
         | Edit::WriteFile { .. }
         | Edit::StopUnit { .. }
         | Edit::LimitPort { .. }
@@ -77,6 +78,7 @@ mod tests {
             Edit::StopUnit { unit: user() },
             Edit::LimitPort { protocol: "tcp", port: 1, sources: vec![] },
             Edit::LimitMetadata { uids: vec![] },
+            Edit::SetKernel { key: "a.b", value: 1 },
             Edit::RequireMetadataTokens { instance: user(), region: user() },
         ] {
             assert!(!guard::of(&edit).is_empty(), "{edit:?}");

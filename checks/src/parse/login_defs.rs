@@ -78,7 +78,7 @@ const NUMBERS: [&str; 10] = [
 ];
 
 /// `strtol(3)` with base 0 on the whole text.
-fn strtol(text: &str) -> Option<i64> {
+pub(crate) fn strtol(text: &str) -> Option<i64> {
     let (negative, digits) = match text.as_bytes().split_first()? {
         (b'-', _) => (true, text.get(1..)?),
         (b'+', _) => (false, text.get(1..)?),

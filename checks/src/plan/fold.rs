@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::draft::Draft;
 use super::{
-    Obstacle, Obstacles, Plan, Planned, Reason, Said, Unfixable, Wanted, accounts, files, settings, sshd, table,
+    Obstacle, Obstacles, Plan, Planned, Reason, Said, Unfixable, Wanted, accounts, files, kernel, settings, sshd, table,
 };
 use crate::check::Input;
 use crate::edit::Edit;
-use crate::effect::{Effect, RemoteCall, UnitAction, Verb};
+use crate::effect::{Effect, KernelSetting, RemoteCall, UnitAction, Verb};
 use crate::guard::{self, Circumstances, Guard, Rule};
 use crate::snapshot::Reader;
 
@@ -29,6 +29,8 @@ pub(super) struct Work<'r, 's> {
     pub(super) program: Option<PathBuf>,
     /// Daemons that their unit cannot reload.
     pub(super) beside: Vec<i32>,
+    /// What is set in the running kernel.
+    pub(super) kernel: Vec<KernelSetting>,
     /// Requests to the service manager, in order.
     units: Vec<UnitAction>,
     /// Requests that come with a change of a file, and only with it.
@@ -78,6 +80,7 @@ pub(super) fn fold(
         table: table::Rules::default(),
         program: circumstances.program.clone(),
         beside: circumstances.beside.clone(),
+        kernel: Vec::new(),
         units: Vec::new(),
         after: Vec::new(),
         remote: Vec::new(),
@@ -146,6 +149,7 @@ fn make(work: &mut Work<'_, '_>, input: &Input<'_>, edit: &Edit) -> Result<(), R
         Edit::SetShell { user, shell } => accounts::shell(work, input, user, shell),
         Edit::SetAgeing { user, min, max, warn } => accounts::ageing(work, input, user, [*min, *max, *warn]),
         Edit::SetKey { file, key, value } => settings::set(work, file, key, value),
+        Edit::SetKernel { key, value } => kernel::set(work, input, key, *value),
         Edit::WriteFile { file, content, mode } => files::write(work, file, content, *mode),
         Edit::RemoveLine { file, line, key } => files::remove_line(work, input, file, *line, key),
         Edit::Chmod { file, mode } => files::chmod(work, input, file, *mode),
@@ -205,6 +209,10 @@ fn effects(work: &Work<'_, '_>, folded: &[Folded<'_>], input: &Input<'_>) -> Vec
         add(Effect::Unit(action.clone()), &|one| {
             one.units.contains(action) || one.paths.iter().any(|path| files.contains(&path))
         });
+    }
+    for setting in &work.kernel {
+        let its = |one: &Folded<'_>| matches!(one.edit, Edit::SetKernel { key, .. } if *key == setting.key);
+        add(Effect::Kernel(setting.clone()), &its);
     }
     for call in &work.remote {
         add(Effect::Remote(call.clone()), &|one| one.remote.contains(call));

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use crate::access::Access;
 use crate::check::{Check, Finding, Input, Profile, Verdict, render};
-use crate::fact::Fact;
+use crate::fact::{Fact, Why};
 use crate::host::Host;
 use crate::observation::platform::{Program, Programs};
 use crate::observation::socket::Process;
 use crate::observation::{Mode, Observations};
+use crate::plan::Plan;
+use crate::plan::testing::planned;
 use crate::policy::Policy;
-use crate::snapshot::Sketch;
+use crate::snapshot::{Sketch, Snapshot};
 
 /// A program of root's that runs, outside containers.
 pub(super) fn program(path: &str) -> Program {
@@ -61,11 +63,38 @@ impl Scene {
         self
     }
 
+    /// With a file.
+    pub(super) fn file(mut self, path: impl AsRef<Path>, content: &str) -> Self {
+        self.sketch = self.sketch.file(path, content);
+        self
+    }
+
+    /// With a file that cannot be read.
+    pub(super) fn deny(mut self, path: impl AsRef<Path>) -> Self {
+        self.sketch = self.sketch.unreadable(path, Why::Denied);
+        self
+    }
+
     /// What the check says.
     pub(super) fn run(&self, check: &Check) -> Verdict {
-        let (host, _) = Host::read(&self.sketch.clone().snapshot(), &self.seen);
-        let (access, policy) = (Access::default(), &self.policy);
-        (check.check)(&Input { host: &host, seen: &self.seen, access: &access, policy })
+        self.look(&self.sketch.clone().snapshot(), &self.seen, |input| (check.check)(input))
+    }
+
+    fn look<T>(&self, snapshot: &Snapshot, seen: &Observations, act: impl FnOnce(&Input<'_>) -> T) -> T {
+        let (host, need) = Host::read(snapshot, seen);
+        assert!(need.is_empty(), "{need:?}");
+        act(&Input { host: &host, seen, access: &Access::default(), policy: &self.policy })
+    }
+
+    /// What the check's own fix would do, and what the check says afterwards.
+    pub(super) fn fixed(&self, check: &'static Check) -> (Plan, Verdict) {
+        let (mut snapshot, mut seen) = (self.sketch.clone().snapshot(), self.seen.clone());
+        let findings = self.found(check);
+        let plan = self.look(&snapshot, &seen, |input| planned(&snapshot, input, check, &findings));
+        crate::plan::lay(&mut snapshot, &plan);
+        crate::plan::kernel::lay_observed(&mut seen, &plan);
+        let verdict = self.look(&snapshot, &seen, |input| (check.check)(input));
+        (plan, verdict)
     }
 
     /// The findings as they are.

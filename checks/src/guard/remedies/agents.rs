@@ -78,7 +78,10 @@ fn permits(edit: &Edit, input: &Input<'_>, _: &Circumstances) -> Result<(), Said
                 Ok(())
             }
         }
-        Edit::LimitPort { .. } | Edit::LimitMetadata { .. } | Edit::RequireMetadataTokens { .. } => Ok(()),
+        Edit::SetKernel { .. }
+        | Edit::LimitPort { .. }
+        | Edit::LimitMetadata { .. }
+        | Edit::RequireMetadataTokens { .. } => Ok(()),
     }
 }
 

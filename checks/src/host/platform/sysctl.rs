@@ -1,0 +1,247 @@
+//! What kernel settings the next boot makes: the files of `sysctl.d(5)` in the order in which they are read.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::fact::{Fact, Why};
+use crate::parse::sysctl::{Assignment, path, sysctl};
+use crate::snapshot::{Kind, Miss, Reader, glob_match};
+
+/// Of files of one name the first of these holds (`CONF_PATHS`, `src/basic/constants.h`).
+const DIRS: [&str; 5] =
+    ["/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"];
+/// Read by procps itself, and by systemd only where a link below `/etc/sysctl.d` leads to it.
+const CLASSIC: &str = "/etc/sysctl.conf";
+/// Where systemd's own programs are.
+const SYSTEMD: [&str; 2] = ["/usr/lib/systemd", "/lib/systemd"];
+/// From this version on it knows patterns (NEWS of 246).
+const PATTERNS: u32 = 246;
+
+/// What the next boot sets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sysctl {
+    files: Vec<File>,
+    /// Whether systemd-sysctl would read patterns.
+    patterns: bool,
+    /// Directories that could not be listed.
+    unread: Vec<(PathBuf, Why)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct File {
+    path: PathBuf,
+    lines: Result<Vec<Assignment>, Why>,
+}
+
+/// A value and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The value, as it stands there.
+    pub value: String,
+    /// The file.
+    pub file: PathBuf,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+impl Sysctl {
+    /// Reads every file that would be read at boot.
+    pub fn read(reader: &Reader<'_>) -> Self {
+        let mut out = Self { patterns: knows_patterns(reader), ..Self::default() };
+        let mut named: BTreeMap<OsString, PathBuf> = BTreeMap::new();
+        for dir in DIRS {
+            let names = match reader.names(Path::new(dir)) {
+                Ok(names) => names,
+                Err(Miss::Absent | Miss::Pending) => continue,
+                Err(Miss::Unreadable(why)) => {
+                    out.unread.push((PathBuf::from(dir), why));
+                    continue;
+                }
+            };
+            for name in names {
+                let bytes = name.as_os_str().as_encoded_bytes();
+                if bytes.ends_with(b".conf") && !bytes.starts_with(b".") {
+                    named.entry(name.clone().into_os_string()).or_insert_with(|| Path::new(dir).join(name));
+                }
+            }
+        }
+        let classic = (!has_systemd(reader)).then(|| PathBuf::from(CLASSIC));
+        for path in named.into_values().chain(classic) {
+            let lines = match content(reader, &path) {
+                Ok(bytes) => Ok(sysctl(bytes).0),
+                // A link that leads nowhere is as good as no file.
+                Err(Miss::Absent | Miss::Pending) => continue,
+                Err(Miss::Unreadable(why)) => Err(why),
+            };
+            out.files.push(File { path, lines });
+        }
+        out
+    }
+
+    /// What the next boot sets a key to, e.g. `kernel.randomize_va_space`. Absent: nothing sets it.
+    pub fn at_boot(&self, key: &str) -> Fact<Setting> {
+        let key = path(key);
+        if let Some((_, why)) = self.unread.first() {
+            return Fact::Unknown(why.clone());
+        }
+        // What names the setting counts before patterns do, wherever they stand; else the last counts.
+        let mut unread = None;
+        for file in self.files.iter().rev() {
+            match &file.lines {
+                Err(why) => {
+                    unread.get_or_insert(why);
+                }
+                Ok(lines) => {
+                    if let Some(last) = lines.iter().rfind(|line| !line.is_pattern() && line.key == key) {
+                        return match unread {
+                            Some(why) => Fact::Unknown(why.clone()),
+                            None => setting(file, last),
+                        };
+                    }
+                }
+            }
+        }
+        if let Some(why) = unread {
+            return Fact::Unknown(why.clone());
+        }
+        let fits = |line: &&Assignment| self.patterns && line.is_pattern() && matches(&line.key, &key);
+        let last = self.files.iter().rev().find_map(|file| {
+            let lines = file.lines.as_ref().ok()?;
+            // An exception that is a pattern itself excepts nothing.
+            lines.iter().rfind(|line| line.value.is_some() && fits(line)).map(|line| setting(file, line))
+        });
+        last.unwrap_or(Fact::Absent)
+    }
+
+    /// Whether a drop-in of this name in `/etc/sysctl.d` would be read after every other file.
+    pub fn is_last(&self, name: &str) -> bool {
+        let (ours, name) = (Path::new(DIRS[0]).join(name), std::ffi::OsStr::new(name));
+        let after = |file: &File| file.path == Path::new(CLASSIC) || file.path.file_name() > Some(name);
+        self.unread.is_empty() && self.files.iter().all(|file| file.path == ours || !after(file))
+    }
+}
+
+fn setting(file: &File, line: &Assignment) -> Fact<Setting> {
+    match &line.value {
+        Some(value) => Fact::Known(Setting { value: value.clone(), file: file.path.clone(), line: line.line }),
+        None => Fact::Absent,
+    }
+}
+
+/// `glob(3)`: no wildcard stands for a slash.
+fn matches(pattern: &str, key: &str) -> bool {
+    let (patterns, parts): (Vec<&str>, Vec<&str>) = (pattern.split('/').collect(), key.split('/').collect());
+    let fits = |(pattern, part): (&&str, &&str)| glob_match(pattern.as_bytes(), part.as_bytes());
+    patterns.len() == parts.len() && patterns.iter().zip(&parts).all(fits)
+}
+
+/// The content; a link to `/dev/null` is an empty file, whether there is a `/dev` or not.
+fn content<'s>(reader: &Reader<'s>, path: &Path) -> Result<&'s [u8], Miss> {
+    let node = reader.walk(path, false)?;
+    if node.meta.kind == Kind::Link && node.body.target.as_deref() == Some(Path::new("/dev/null")) {
+        return Ok(&[]);
+    }
+    reader.file(path).map(|view| view.bytes)
+}
+
+fn has_systemd(reader: &Reader<'_>) -> bool {
+    SYSTEMD.iter().any(|dir| reader.meta(&Path::new(dir).join("systemd-sysctl")).is_ok())
+}
+
+/// The version is in the name of systemd's own library; Debian's newer ones keep it elsewhere, and they know patterns.
+fn knows_patterns(reader: &Reader<'_>) -> bool {
+    let version = |name: &PathBuf| -> Option<u32> {
+        name.to_str()?.strip_prefix("libsystemd-shared-")?.split(['.', '-', '~']).next()?.parse().ok()
+    };
+    let named = SYSTEMD.iter().filter_map(|dir| reader.names(Path::new(dir)).ok());
+    named.flatten().filter_map(version).max().is_none_or(|version| version >= PATTERNS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Sketch;
+
+    fn at_boot(sketch: Sketch, key: &str) -> Fact<String> {
+        let snapshot = sketch.snapshot();
+        Sysctl::read(&Reader::new(&snapshot))
+            .at_boot(key)
+            .map(|setting| format!("{} {}:{}", setting.value, setting.file.display(), setting.line))
+    }
+
+    fn host() -> Sketch {
+        Sketch::new().file("/usr/lib/systemd/systemd-sysctl", "")
+    }
+
+    #[test]
+    fn the_last_name_counts_and_of_one_name_the_first_directory() {
+        let key = "a.b";
+        let known = |text: &str| Fact::Known(text.to_owned());
+        let files = |list: &[(&str, &str)]| list.iter().fold(host(), |host, (path, text)| host.file(path, text));
+        for (list, want) in [
+            (
+                &[("/usr/lib/sysctl.d/50-x.conf", "a.b=1"), ("/etc/sysctl.d/10-x.conf", "a.b=2")][..],
+                known("1 /usr/lib/sysctl.d/50-x.conf:1"),
+            ),
+            (&[("/usr/lib/sysctl.d/50-x.conf", "a.b=1"), ("/etc/sysctl.d/50-x.conf", "")], Fact::Absent),
+            (
+                &[("/run/sysctl.d/50-x.conf", "a.b=1"), ("/usr/local/lib/sysctl.d/50-x.conf", "a.b=3")],
+                known("1 /run/sysctl.d/50-x.conf:1"),
+            ),
+            (&[("/lib/sysctl.d/50-x.conf", "a.b=1\n-a/b=2")], known("2 /lib/sysctl.d/50-x.conf:2")),
+            (&[("/etc/sysctl.d/x", "a.b=1"), ("/etc/sysctl.d/.x.conf", "a.b=1")], Fact::Absent),
+            // systemd reads it through a link only.
+            (&[("/etc/sysctl.conf", "a.b=1")], Fact::Absent),
+        ] {
+            assert_eq!(at_boot(files(list), key), want, "{list:?}");
+        }
+        let linked = files(&[("/etc/sysctl.conf", "a.b=1"), ("/etc/sysctl.d/98-x.conf", "a.b=2")])
+            .link("/etc/sysctl.d/99-sysctl.conf", "../sysctl.conf");
+        assert_eq!(at_boot(linked, key), known("1 /etc/sysctl.d/99-sysctl.conf:1"));
+        let masked = files(&[("/usr/lib/sysctl.d/50-x.conf", "a.b=1")]).link("/etc/sysctl.d/50-x.conf", "/dev/null");
+        assert_eq!(at_boot(masked, key), Fact::Absent);
+        let dangling = host().link("/etc/sysctl.d/99-sysctl.conf", "../sysctl.conf");
+        assert_eq!(at_boot(dangling, key), Fact::Absent);
+        // procps reads it last of all.
+        let procps = Sketch::new().file("/etc/sysctl.conf", "a.b=1").file("/etc/sysctl.d/zz.conf", "a.b=2");
+        assert_eq!(at_boot(procps, key), known("1 /etc/sysctl.conf:1"));
+    }
+
+    #[test]
+    fn patterns_count_where_nothing_names_the_setting() {
+        let known = |text: &str| Fact::Known(text.to_owned());
+        let one = |text: &str| host().file("/etc/sysctl.d/x.conf", text);
+        for (text, want) in [
+            ("a.*.c=1\na.b.c=2\na.?.c=3", known("2 /etc/sysctl.d/x.conf:2")),
+            ("a.*.c=1\na.[b].c=2", known("2 /etc/sysctl.d/x.conf:2")),
+            ("a.*=1\n*.c=1", Fact::Absent),
+            ("a.*.c=1\n-a.b.c", Fact::Absent),
+            ("a.b.c=2\n-a.b.c\na.*.c=1", Fact::Absent),
+        ] {
+            assert_eq!(at_boot(one(text), "a.b.c"), want, "{text}");
+        }
+        let old = one("a.*.c=1").file("/lib/systemd/libsystemd-shared-245.so", "");
+        assert_eq!(at_boot(old, "a.b.c"), Fact::Absent);
+        let new = one("a.*.c=1").file("/usr/lib/systemd/libsystemd-shared-252.so", "");
+        assert_eq!(at_boot(new, "a.b.c"), known("1 /etc/sysctl.d/x.conf:1"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_may_hide_a_value() {
+        let host = host().file("/etc/sysctl.d/50.conf", "a.b=1");
+        let before = host.clone().unreadable("/etc/sysctl.d/10.conf", Why::Denied);
+        assert!(matches!(at_boot(before.clone(), "a.b"), Fact::Known(_)));
+        assert_eq!(at_boot(before, "a.c"), Fact::Unknown(Why::Denied));
+        assert_eq!(at_boot(host.unreadable("/etc/sysctl.d/60.conf", Why::Denied), "a.b"), Fact::Unknown(Why::Denied));
+    }
+
+    #[test]
+    fn a_drop_in_of_ours_is_last_where_no_name_comes_behind_it() {
+        let last = |sketch: Sketch| Sysctl::read(&Reader::new(&sketch.snapshot())).is_last("zz-hostward.conf");
+        let ours = host().file("/etc/sysctl.d/99-x.conf", "").file("/etc/sysctl.d/zz-hostward.conf", "");
+        assert!(last(ours));
+        assert!(!last(host().file("/usr/lib/sysctl.d/zzz.conf", "")));
+        assert!(!last(Sketch::new().file("/etc/sysctl.conf", "")));
+    }
+}
