@@ -7,6 +7,7 @@ pub mod firewall;
 pub mod logins;
 pub mod metadata;
 pub mod netlink;
+pub mod network;
 pub mod platform;
 pub mod process;
 pub mod sockets;
@@ -25,18 +26,25 @@ pub use sockets::sockets;
 
 /// Addresses of the host's own interfaces, sorted, each once.
 pub fn addresses() -> Fact<Vec<IpAddr>> {
-    let list = match getifaddrs() {
-        Ok(list) => list,
-        Err(error) => return Fact::Unknown(Why::Failed(format!("failed to list interface addresses: {error}"))),
-    };
+    match interface_addresses() {
+        Ok(list) => {
+            let mut found: Vec<IpAddr> = list.into_iter().map(|(_, address)| address).collect();
+            found.sort();
+            found.dedup();
+            Fact::Known(found)
+        }
+        Err(error) => Fact::Unknown(Why::Failed(format!("failed to list interface addresses: {error}"))),
+    }
+}
+
+/// Every interface with each of its addresses.
+fn interface_addresses() -> nix::Result<Vec<(String, IpAddr)>> {
     let address = |storage: SockaddrStorage| {
         let v4 = storage.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
         v4.or_else(|| storage.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
     };
-    let mut found: Vec<IpAddr> = list.filter_map(|interface| interface.address.and_then(address)).collect();
-    found.sort();
-    found.dedup();
-    Fact::Known(found)
+    let each = getifaddrs()?.filter_map(|one| Some((one.interface_name, one.address.and_then(address)?)));
+    Ok(each.collect())
 }
 
 /// A small file of the kernel's, trimmed.

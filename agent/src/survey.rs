@@ -75,7 +75,7 @@ fn observe(seen: &mut Observations, wanted: &Wanted) {
         seen.sockets = crate::observe::sockets();
         seen.addresses = crate::observe::addresses();
         seen.daemons = crate::observe::daemons(&seen.sockets);
-        seen.firewall = crate::observe::firewall();
+        seen.firewall = crate::observe::firewall(&seen.sockets);
     }
     if wanted.platform {
         let endpoint = metadata::endpoint(&seen.dmi_product, wanted.says_ecs, wanted.metadata_endpoint);

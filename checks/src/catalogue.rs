@@ -49,6 +49,7 @@ pub static ALL: &[&Check] = &[
     &ports::exposed::CHECK,
     &ports::plaintext::CHECK,
     &ports::process::CHECK,
+    &ports::firewall::CHECK,
     &metadata::hardened::CHECK,
     &metadata::readiness::CHECK,
     &metadata::local_access::CHECK,

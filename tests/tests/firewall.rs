@@ -113,7 +113,10 @@ fn packets_do_what_the_facts_say() {
 }
 
 fn observed(name: &str) -> Firewall {
-    observe::firewall().known().cloned().unwrap_or_else(|| panic!("{name}: {:?}", observe::firewall()))
+    observe::firewall(&observe::sockets())
+        .known()
+        .cloned()
+        .unwrap_or_else(|| panic!("{name}: {:?}", observe::firewall(&observe::sockets())))
 }
 
 fn connects(port: u16) -> bool {

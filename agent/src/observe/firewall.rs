@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hostward_checks::fact::{Fact, Why};
 use hostward_checks::observation::firewall::Firewall;
+use hostward_checks::observation::socket::{Listener, Sockets};
 use hostward_checks::parse::ruleset::{Family, Ruleset};
 use hostward_checks::parse::{iptables, nft};
 use hostward_checks::plan::table::{Table, shown};
@@ -12,13 +13,28 @@ use super::command::{Output, ask};
 
 const TIME: Duration = Duration::from_secs(5);
 const BYTES: usize = 16 << 20;
+/// Listeners that are asked about each for itself; the others by their ports.
+const MOST_LISTENERS: usize = 2000;
 
 const NFT: &[&str] = &["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"];
 
 /// iptables writes its tables with two programs, one a family.
 const SAVE: [(Family, &[&str], &str); 2] = [
-    (Family::V4, &["/usr/sbin/iptables-save", "/sbin/iptables-save"], "/proc/net/ip_tables_names"),
-    (Family::V6, &["/usr/sbin/ip6tables-save", "/sbin/ip6tables-save"], "/proc/net/ip6_tables_names"),
+    (
+        Family::V4,
+        &["/usr/sbin/iptables-nft-save", "/sbin/iptables-nft-save", "/usr/sbin/iptables-save", "/sbin/iptables-save"],
+        "/proc/thread-self/net/ip_tables_names",
+    ),
+    (
+        Family::V6,
+        &[
+            "/usr/sbin/ip6tables-nft-save",
+            "/sbin/ip6tables-nft-save",
+            "/usr/sbin/ip6tables-save",
+            "/sbin/ip6tables-save",
+        ],
+        "/proc/thread-self/net/ip6_tables_names",
+    ),
 ];
 
 /// Variants that read the legacy tables whatever the default is.
@@ -32,16 +48,26 @@ const LEGACY: [&[&str]; 2] = [
     ],
 ];
 
-/// What the host firewall lets in. Where a program that would know is missing or fails, the answer is unknown, never "no
+/// What the host firewall lets in, and which of these listeners. Where a program that would know is missing or fails, the answer is unknown, never "no
 /// firewall".
-pub fn firewall() -> Fact<Firewall> {
-    match read() {
-        Ok(firewall) => Fact::Known(firewall),
+pub fn firewall(sockets: &Fact<Sockets>) -> Fact<Firewall> {
+    let own = |listener: &&Listener| listener.namespace.is_none() && !listener.address.is_loopback();
+    let listeners = sockets.known().map_or(&[][..], |sockets| &sockets.listeners).iter().filter(own);
+    let mut listeners: Vec<_> =
+        listeners.map(|listener| (listener.protocol, listener.address, listener.port)).take(MOST_LISTENERS).collect();
+    listeners.sort_unstable();
+    listeners.dedup();
+    match rules() {
+        Ok((rules, source)) => Fact::Known(rules.judge_on(source, &super::network::network(), &listeners)),
         Err(why) => Fact::Unknown(why),
     }
 }
 
-fn read() -> Result<Firewall, Why> {
+/// The rules of the calling thread's network namespace, and which programs told them.
+///
+/// # Errors
+/// One that would know them is missing or fails.
+pub fn rules() -> Result<(Ruleset, &'static str), Why> {
     if !nix::unistd::geteuid().is_root() {
         return Err(Why::Denied);
     }
@@ -68,7 +94,7 @@ fn read() -> Result<Firewall, Why> {
             if legacy { "nftables and iptables" } else { "nftables" }
         }
     };
-    Ok(rules.judge(source))
+    Ok((rules, source))
 }
 
 fn without_json(output: &Output) -> Option<Ruleset> {

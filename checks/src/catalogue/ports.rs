@@ -6,11 +6,12 @@ use std::path::Path;
 
 use crate::access::{SourceClass, classify};
 use crate::check::{Finding, Input, path_text};
-use crate::fact::Fact;
+use crate::fact::{Fact, Why};
 use crate::observation::socket::{Listener, Process, Protocol};
 use crate::policy::AllowedListener;
 
 pub mod exposed;
+pub mod firewall;
 pub mod plaintext;
 pub mod process;
 mod services;
@@ -109,6 +110,25 @@ fn is_sshd(listener: &Listener, input: &Input<'_>) -> bool {
             || (main_owner(listener).is_some_and(|owner| owner.pid == 1) && known(listener.port)))
 }
 
+/// Whether the instance can be reached under a public address: on ECS it stands on no interface, only in the metadata.
+fn public_address<'a>(input: &Input<'a>) -> Result<bool, &'a Why> {
+    let own = input.seen.addresses.known().into_iter().flatten();
+    if own.into_iter().any(|address| classify(*address) == SourceClass::Public) {
+        return Ok(true);
+    }
+    match &input.seen.metadata {
+        Fact::Known(metadata) => match &metadata.public_addresses {
+            Fact::Known(addresses) => Ok(!addresses.is_empty()),
+            Fact::Absent => Ok(false),
+            Fact::Unknown(why) => Err(why),
+        },
+        Fact::Absent => Ok(false),
+        // Not asked because this is no ECS instance: there the interfaces tell all.
+        Fact::Unknown(Why::NotAsked(_)) => Ok(false),
+        Fact::Unknown(why) => Err(why),
+    }
+}
+
 /// What policy allows of the listener: the widest entry that names it.
 fn allowance<'p>(listener: &Listener, input: &Input<'p>) -> Option<&'p AllowedListener> {
     let fits = |allowed: &&AllowedListener| {
@@ -153,7 +173,6 @@ pub(super) mod testing {
     use super::*;
     use crate::access::Access;
     use crate::check::{Check, Profile, Verdict, render};
-    use crate::fact::Why;
     use crate::host::Host;
     use crate::observation::firewall::Firewall;
     use crate::observation::socket::Sockets;

@@ -16,12 +16,67 @@ pub struct Firewall {
     /// Protocol, first and last port where only sources that the rules name get in, loopback and narrow networks: an address
     /// that no rule names does not.
     pub closed: Vec<(Protocol, u16, u16)>,
-    /// Ports published by destination NAT (Docker without userland proxy, NodePorts).
+    /// Ports published by destination NAT (Docker without userland proxy, NodePorts), and let through.
     pub published: Vec<Published>,
+    /// The host's listeners, and whether a public address that no rule names reaches them.
+    pub listeners: Vec<Asked>,
     /// Which local users the rules let connect to 100.100.100.200.
     pub metadata: MetadataUsers,
     /// Where it was read from: `nftables`, `iptables`, or both.
     pub source: &'static str,
+}
+
+/// Whether a public address that no rule names reaches a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Its packets arrive, now and then at least (rates).
+    Open,
+    /// They do not.
+    Closed,
+    /// It hangs on this rule, which is not understood.
+    Unknown(String),
+}
+
+impl Reach {
+    /// By one way or by another.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Open, _) | (_, Self::Open) => Self::Open,
+            (Self::Closed, other) => other,
+            (unknown, _) => unknown,
+        }
+    }
+}
+
+/// A listener that was asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The address that it is bound to.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// Whether strangers reach it.
+    pub reach: Reach,
+}
+
+/// What packets from outside meet of the host beside its rules. Empty: not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    /// The interfaces that packets from the internet come in by.
+    pub arrivals: Vec<String>,
+    /// Every interface with each of its addresses.
+    pub addresses: Vec<(String, IpAddr)>,
+    /// Networks, and the interface that leads there.
+    pub routes: Vec<((IpAddr, u8), String)>,
+    /// Interfaces that are bridges.
+    pub bridges: Vec<String>,
+    /// Whether the host passes packets on, of IPv4 and of IPv6.
+    pub forwards: (Option<bool>, Option<bool>),
+    /// Whether packets from outside may go to 127.0.0.0/8 (`route_localnet`).
+    pub takes_loopback: Option<bool>,
 }
 
 /// Which local users may connect to the metadata service (owner rules of the output hook).
@@ -46,6 +101,31 @@ impl Firewall {
 }
 
 impl Firewall {
+    /// Whether any port is closed to strangers. None: the rules say more than is understood.
+    pub fn limits_input(&self) -> Option<bool> {
+        let shut = |accepts: Option<bool>| accepts == Some(false);
+        if !self.closed.is_empty() || shut(self.default_accepts) || self.ports.iter().any(|rule| shut(rule.accepts_any))
+        {
+            return Some(true);
+        }
+        if !self.filters_input { Some(false) } else { self.default_accepts.map(|_| false) }
+    }
+
+    /// Whether strangers reach a listener. One that was not asked about: by its port alone.
+    pub fn reach(&self, protocol: Protocol, address: IpAddr, port: u16) -> Reach {
+        let same = |asked: &&Asked| (asked.protocol, asked.address, asked.port) == (protocol, address, port);
+        if let Some(asked) = self.listeners.iter().find(same) {
+            return asked.reach.clone();
+        }
+        match self.accepts(protocol, port) {
+            _ if !self.filters_input => Reach::Open,
+            Some(true) => Reach::Open,
+            Some(false) => Reach::Closed,
+            None if self.keeps_strangers_out(protocol, port) => Reach::Closed,
+            None => Reach::Unknown(String::new()),
+        }
+    }
+
     /// Whether an address that no rule names is kept out for certain, whoever else may come.
     pub fn keeps_strangers_out(&self, protocol: Protocol, port: u16) -> bool {
         self.closed.iter().any(|(of, low, high)| *of == protocol && (*low..=*high).contains(&port))
@@ -76,4 +156,6 @@ pub struct Published {
     pub address: Option<IpAddr>,
     /// Where it goes.
     pub to: String,
+    /// Whether strangers reach it; never [`Reach::Closed`].
+    pub reach: Reach,
 }

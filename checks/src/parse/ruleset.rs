@@ -1,117 +1,62 @@
 //! Packet filter rules in one form for nftables and iptables, and what they do with a new connection from outside.
 //!
-//! The question is asked for one packet: the first of a connection, from any address, through an interface that is not
-//! loopback, to one of the host's own addresses; and for another, which a local user sends to the metadata service. A condition
-//! that depends on anything else holds perhaps; a packet passes or not only where every way through the rules says the same.
+//! The question is asked for one packet, the first of a connection, along its whole way: before routing, where its destination may be
+//! translated, and then to this host or through it; and for another, which a local user sends to the metadata service. Every
+//! way that it may take is followed. Where one is open only if a rule that is not understood means one thing and not the other,
+//! the answer is that rule.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::observation::firewall::{Firewall, MetadataUsers, PortRule};
+use crate::observation::firewall::{Asked, Firewall, MetadataUsers, Network, PortRule, Reach};
 use crate::observation::socket::Protocol;
 
 mod model;
+mod packet;
+mod path;
 mod published;
+mod values;
+mod walk;
 
-pub use model::{Action, Chain, ChainId, Family, Hook, Net, Range, Rule, Ruleset, Test};
+pub use model::{
+    Action, Base, Case, Cases, Chain, ChainId, Family, Field, Hook, Key, MarkOf, Net, NewMark, Part, Range, Rows, Rule,
+    Ruleset, Target, Test,
+};
+pub use values::{Set, Span};
+
+use packet::{Device, Packet, Sender};
+use path::Paths;
 
 /// Chains called by chains called by …: the kernel allows 16 (`NFT_JUMP_STACK_SIZE`).
 const DEPTH: usize = 16;
-/// Rules looked at for one port, and for all: a rule set that needs more is not judged.
+/// Rules looked at for one packet in one hook: a rule set that needs more is not judged.
 const STEPS: usize = 100_000;
-const ALL_STEPS: usize = 5_000_000;
+/// The same for all packets of one question: listeners, published ports, users, every port. A host that publishes three thousand
+/// ports takes nine million.
+const STEPS_FOR_LISTENERS: usize = 5_000_000;
+const STEPS_FOR_PUBLISHED: usize = 20_000_000;
+const STEPS_FOR_USERS: usize = 1_000_000;
+const STEPS_FOR_PORTS: usize = 2_000_000;
+/// Addresses of the host that are asked for.
+const MOST_ADDRESSES: usize = 8;
 
-/// What may become of a packet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Fate {
-    accept: bool,
-    drop: bool,
+/// Whether a test holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// It does not.
+    No,
+    /// Not told.
+    Perhaps,
+    /// Now and then: who tries again meets both.
+    Sometimes,
+    /// It does.
+    Yes,
 }
-
-#[derive(Clone, Copy)]
-struct Packet {
-    protocol: Protocol,
-    port: u16,
-    /// Who sends it to the metadata service; None: somebody outside, to this host.
-    sender: Option<u32>,
-    /// Whether it comes from an address that no rule names; else from any.
-    stranger: bool,
-}
-
-impl Packet {
-    fn any(protocol: Protocol, port: u16) -> Self {
-        Self { protocol, port, sender: None, stranger: false }
-    }
-
-    fn stranger(protocol: Protocol, port: u16) -> Self {
-        Self { stranger: true, ..Self::any(protocol, port) }
-    }
-}
-
-/// A network this wide or wider names nobody: bits of its prefix for IPv4 and IPv6.
-const WIDE: (u8, u8) = (7, 15);
 
 /// Where the metadata service answers.
 const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200));
 /// More users than anybody names one by one: that is everybody.
 const MANY: u32 = 2000;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Holds {
-    No,
-    Perhaps,
-    Yes,
-}
-
-impl Rule {
-    fn holds(&self, packet: Packet) -> Holds {
-        let mut holds = Holds::Yes;
-        for test in &self.tests {
-            match test.holds(packet) {
-                Holds::No => return Holds::No,
-                Holds::Perhaps => holds = Holds::Perhaps,
-                Holds::Yes => {}
-            }
-        }
-        holds
-    }
-}
-
-impl Test {
-    fn holds(&self, packet: Packet) -> Holds {
-        let sure = |holds: bool| if holds { Holds::Yes } else { Holds::No };
-        match self {
-            Self::Never => Holds::No,
-            Self::Perhaps => Holds::Perhaps,
-            Self::Destination(nets, negated) => match packet.sender {
-                Some(_) => sure(nets.iter().any(|net| contains(*net, METADATA)) != *negated),
-                None => Holds::Perhaps,
-            },
-            Self::Source(nets, negated) => {
-                let wide = |(net, length): &Net| match net {
-                    IpAddr::V4(_) => *length <= WIDE.0,
-                    // Unique local addresses are no strangers, however many they are.
-                    IpAddr::V6(net) => *length <= WIDE.1 && !(*length >= 7 && net.is_unique_local()),
-                };
-                if !packet.stranger || nets.iter().any(wide) { Holds::Perhaps } else { sure(*negated) }
-            }
-            Self::ToHost(negated) => sure(packet.sender.is_none() != *negated),
-            Self::Owner(users, negated) => match packet.sender {
-                Some(uid) => sure(users.iter().any(|(low, high)| (*low..=*high).contains(&uid)) != *negated),
-                None => Holds::Perhaps,
-            },
-            Self::Protocols(these, negated) => sure(these.contains(&packet.protocol) != *negated),
-            Self::Ports(protocol, ranges, negated) => sure(
-                protocol.is_none_or(|protocol| protocol == packet.protocol)
-                    && (within(ranges, packet.port) != *negated),
-            ),
-        }
-    }
-}
-
-fn within(ranges: &[Range], port: u16) -> bool {
-    ranges.iter().any(|(low, high)| (*low..=*high).contains(&port))
-}
 
 fn contains((net, length): Net, address: IpAddr) -> bool {
     match (net, address) {
@@ -127,101 +72,100 @@ fn contains((net, length): Net, address: IpAddr) -> bool {
     }
 }
 
-/// One walk of a packet through the chains.
-struct Walk<'r> {
-    rules: &'r Ruleset,
-    fate: Fate,
-    steps: usize,
+/// A place where packets from outside arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Arrival<'n> {
+    v6: bool,
+    interface: Device<'n>,
+    address: Option<IpAddr>,
 }
 
-impl Walk<'_> {
-    /// Passes a chain; true where the packet may come back from it undecided.
-    fn chain(&mut self, id: &ChainId, packet: Packet, depth: usize) -> bool {
-        let Some(chain) = self.rules.chains.get(id).filter(|_| depth < DEPTH) else {
-            // A chain that is not there: whatever it would say.
-            self.fate = Fate { accept: true, drop: true };
-            return true;
+impl<'n> Arrival<'n> {
+    fn packet(&self, protocol: Protocol, port: u16, sender: Sender) -> Packet<'n> {
+        let packet = Packet::outside(protocol, port, self.v6, sender);
+        Packet { came_by: self.interface, destination: self.address, ..packet }
+    }
+
+    /// Every one of the host; where its network is not known, one of each family.
+    fn all(network: &'n Network) -> Vec<Self> {
+        let arrives = |name: &String| network.arrivals.contains(name);
+        let reachable = |address: &IpAddr| match address {
+            IpAddr::V4(address) => !address.is_link_local(),
+            IpAddr::V6(address) => !address.is_unicast_link_local(),
         };
-        let mut back = false;
-        for rule in &chain.rules {
-            self.steps += 1;
-            if self.steps > STEPS {
-                self.fate = Fate { accept: true, drop: true };
-                return true;
-            }
-            let holds = rule.holds(packet);
-            if holds == Holds::No {
-                continue;
-            }
-            let passes = self.act(&rule.action, id, packet, depth);
-            back |= passes == Passes::Back;
-            if passes != Passes::On && holds == Holds::Yes {
-                return back;
-            }
+        let known = network.addresses.iter().filter(|(name, address)| arrives(name) && reachable(address));
+        let known = known.map(|(name, address)| Self {
+            v6: address.is_ipv6(),
+            interface: Device::Named(name),
+            address: Some(*address),
+        });
+        let known: Vec<Self> = known.take(MOST_ADDRESSES).collect();
+        if !known.is_empty() {
+            return known;
         }
-        true
+        [false, true].map(|v6| Self { v6, interface: Device::Foreign, address: None }).to_vec()
     }
-
-    fn act(&mut self, action: &Action, id: &ChainId, packet: Packet, depth: usize) -> Passes {
-        let other = |name: &String| (id.0, id.1.clone(), name.clone());
-        match action {
-            Action::Nothing | Action::Translate(_) => Passes::On,
-            Action::Accept => {
-                self.fate.accept = true;
-                Passes::Ends
-            }
-            Action::Drop => {
-                self.fate.drop = true;
-                Passes::Ends
-            }
-            Action::Opaque => {
-                self.fate = Fate { accept: true, drop: true };
-                Passes::Ends
-            }
-            Action::Return => Passes::Back,
-            Action::Jump(name) if self.chain(&other(name), packet, depth + 1) => Passes::On,
-            Action::Goto(name) if self.chain(&other(name), packet, depth + 1) => Passes::Back,
-            Action::Jump(_) | Action::Goto(_) => Passes::Ends,
-            Action::ByPort(protocol, cases) => {
-                let right = protocol.is_none_or(|protocol| protocol == packet.protocol);
-                let case = cases.iter().find(|(ranges, _)| right && within(ranges, packet.port));
-                case.map_or(Passes::On, |(_, action)| self.act(action, id, packet, depth + 1))
-            }
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Passes {
-    /// The next rule follows.
-    On,
-    /// The calling chain goes on.
-    Back,
-    /// Decided.
-    Ends,
 }
 
 impl Ruleset {
-    /// What the rules let in and publish.
+    /// What the rules let in and publish, on a host whose network is not known.
     pub fn judge(&self, source: &'static str) -> Firewall {
-        let filters_input = self.can_drop(Hook::Input);
-        let mut steps = 0;
-        let mut ports: Vec<PortRule> = Vec::new();
-        let (mut defaults, mut closed) = (Vec::new(), Vec::new());
+        self.judge_on(source, &Network::default(), &[])
+    }
+
+    /// What the rules of this host let in, publish, and let come to these listeners.
+    pub fn judge_on(&self, source: &'static str, network: &Network, listeners: &[(Protocol, IpAddr, u16)]) -> Firewall {
+        let arrivals = Arrival::all(network);
+        let mut paths = Paths::new(self, network, STEPS_FOR_LISTENERS);
+        let listeners = listeners.iter().map(|(protocol, address, port)| {
+            let reach = listening(&mut paths, &arrivals, *protocol, *address, *port);
+            Asked { protocol: *protocol, address: *address, port: *port, reach }
+        });
+        let listeners = listeners.collect();
+        paths.left = STEPS_FOR_PUBLISHED;
+        let published = published::published(self, &mut paths, &arrivals);
+        paths.left = STEPS_FOR_USERS;
+        let metadata = self.metadata(&mut paths);
+        paths.left = STEPS_FOR_PORTS;
+        let filters_input = self.can_drop(&[Hook::Ingress, Hook::Prerouting, Hook::Input]);
+        let mut firewall = Firewall { filters_input, published, listeners, metadata, source, ..Firewall::default() };
+        self.port_by_port(&mut paths, &arrivals, &mut firewall);
+        firewall
+    }
+
+    /// What becomes of the first packet of a connection from that address to this one of the host.
+    pub fn reach(&self, network: &Network, protocol: Protocol, from: IpAddr, to: IpAddr, port: u16) -> Reach {
+        let arrivals = Arrival::all(network);
+        let interface = arrivals.iter().find(|arrival| arrival.address == Some(to));
+        let Some(arrival) = interface.or(arrivals.first()) else { return Reach::Closed };
+        let arrival = Arrival { v6: to.is_ipv6(), address: Some(to), ..*arrival };
+        let mut paths = Paths::new(self, network, STEPS_FOR_LISTENERS);
+        paths.incoming(arrival.packet(protocol, port, Sender::Address(from))).reach()
+    }
+
+    /// Fills in what becomes of packets to every port.
+    fn port_by_port<'r>(&'r self, paths: &mut Paths<'r>, arrivals: &[Arrival<'r>], firewall: &mut Firewall) {
+        let mut accepts = |protocol, port, sender| {
+            let mut fates = arrivals.iter().map(|arrival| paths.incoming(arrival.packet(protocol, port, sender)));
+            let first = fates.next().and_then(|fate| fate.certain());
+            fates.fold(first, |said, fate| said.filter(|_| said == fate.certain()))
+        };
+        let mut defaults = Vec::new();
         for protocol in [Protocol::Tcp, Protocol::Udp] {
             let starts = self.starts(protocol);
             let default = self.unnamed(protocol).unwrap_or(u16::MAX);
-            let default = self.accepts(Packet::any(protocol, default), &mut steps);
+            let default = accepts(protocol, default, Sender::Anybody);
             defaults.push(default);
             let ends = starts.iter().skip(1).map(|next| next - 1).chain([u16::MAX]);
             for (&low, high) in starts.iter().zip(ends) {
-                let accepts_any = self.accepts(Packet::any(protocol, low), &mut steps);
-                if accepts_any.is_none() && self.accepts(Packet::stranger(protocol, low), &mut steps) == Some(false) {
-                    closed.push((protocol, low, high));
+                let accepts_any = accepts(protocol, low, Sender::Anybody);
+                if accepts_any.is_none() && accepts(protocol, low, Sender::Stranger) == Some(false) {
+                    firewall.closed.push((protocol, low, high));
                 }
                 if accepts_any == default {
                     continue;
                 }
+                let ports = &mut firewall.ports;
                 match ports.last_mut().filter(|last| (last.protocol, last.accepts_any) == (protocol, accepts_any)) {
                     Some(last) if last.high.checked_add(1) == Some(low) => last.high = high,
                     _ => ports.push(PortRule { protocol, low, high, accepts_any }),
@@ -229,35 +173,19 @@ impl Ruleset {
             }
         }
         // TCP and UDP may differ in what they do by default: then the rarer one is told port by port.
-        let default_accepts = defaults.first().copied().flatten();
-        if let Some(udp) = defaults.get(1).filter(|udp| **udp != default_accepts) {
-            fill(&mut ports, *udp);
+        firewall.default_accepts = defaults.first().copied().flatten();
+        if let Some(udp) = defaults.get(1).filter(|udp| **udp != firewall.default_accepts) {
+            fill(&mut firewall.ports, *udp);
         }
-        let (mut published, metadata) = (self.published(), self.metadata());
-        published.retain(|published| {
-            let packet = Packet::stranger(published.protocol, published.port);
-            let families = match published.address {
-                Some(IpAddr::V4(_)) => &[Family::V4][..],
-                Some(IpAddr::V6(_)) => &[Family::V6],
-                None => &[Family::V4, Family::V6],
-            };
-            families.iter().any(|family| self.passes(Hook::Early, *family, packet, &mut steps) != Some(false))
-        });
-        Firewall { filters_input, ports, default_accepts, closed, published, metadata, source }
     }
 
-    /// Whether any rule or policy that a packet of this hook may meet can drop it.
-    fn can_drop(&self, hook: Hook) -> bool {
-        let drops = |action: &Action| match action {
-            Action::Drop | Action::Opaque => true,
-            Action::ByPort(_, cases) => cases.iter().any(|(_, action)| *action == Action::Drop),
-            _ => false,
-        };
+    /// Whether any rule or policy that a packet of these hooks may meet can drop it.
+    fn can_drop(&self, hooks: &[Hook]) -> bool {
         let (mut todo, mut seen) = (Vec::new(), BTreeSet::new());
         todo.extend(
             self.chains
                 .iter()
-                .filter(|(_, chain)| chain.hook.is_some_and(|of| of.meets(hook)))
+                .filter(|(_, chain)| chain.base.as_ref().is_some_and(|base| hooks.contains(&base.hook)))
                 .map(|(id, _)| id.clone()),
         );
         while let Some(id) = todo.pop() {
@@ -265,33 +193,41 @@ impl Ruleset {
             if chain.drops || chain.rules.iter().any(|rule| drops(&rule.action)) {
                 return true;
             }
-            let called = |name: &String| (id.0, id.1.clone(), name.clone());
-            let calls = chain.rules.iter().flat_map(|rule| calls(&rule.action)).map(called);
-            todo.extend(calls.filter(|id| seen.insert(id.clone())));
+            let mut names = Vec::new();
+            chain.rules.iter().for_each(|rule| calls(&rule.action, &mut names));
+            let called = names.into_iter().map(|name| (id.0, id.1.clone(), name.clone()));
+            todo.extend(called.filter(|id| seen.insert(id.clone())));
         }
         false
     }
 
     /// Who may connect to the metadata service: asked for every user whom a rule tells from the next.
-    fn metadata(&self) -> MetadataUsers {
-        if !self.can_drop(Hook::Output) {
+    fn metadata<'r>(&'r self, paths: &mut Paths<'r>) -> MetadataUsers {
+        if !self.can_drop(&[Hook::Output, Hook::Postrouting]) {
             return MetadataUsers::Everybody;
         }
-        let named = self.chains.values().flat_map(|chain| &chain.rules).flat_map(|rule| &rule.tests);
-        let ranges = named.filter_map(|test| match test {
-            Test::Owner(ranges, _) => Some(ranges),
-            _ => None,
-        });
+        let tests = self.chains.values().flat_map(|chain| &chain.rules).flat_map(|rule| &rule.parts);
         let mut starts = BTreeSet::from([0_u32]);
-        for (low, high) in ranges.flatten() {
-            starts.insert(*low);
-            starts.extend(high.checked_add(1));
+        for part in tests {
+            let Part::Test(Test::Is(keys, set, _)) = part else { continue };
+            let Some(place) = keys.iter().position(|key| key.field == Field::Owner) else { continue };
+            for (low, high) in set.at(place) {
+                starts.extend(u32::try_from(low));
+                starts.extend(u32::try_from(high).ok().and_then(|high| high.checked_add(1)));
+            }
         }
         let ends = starts.iter().skip(1).map(|next| next - 1).chain([u32::MAX]);
-        let (mut only, mut steps) = (Vec::new(), 0);
+        let mut only = Vec::new();
         for (&low, high) in starts.iter().zip(ends) {
-            let packet = Packet { sender: Some(low), ..Packet::any(Protocol::Tcp, 80) };
-            match self.passes(Hook::Output, Family::V4, packet, &mut steps) {
+            let packet = Packet::outside(Protocol::Tcp, 80, false, Sender::User(low));
+            let packet = Packet {
+                destination: Some(METADATA),
+                came_by: Device::Nowhere,
+                leaves_by: Device::Foreign,
+                to_host: Some(false),
+                ..packet
+            };
+            match paths.outgoing(packet).certain() {
                 None => return MetadataUsers::Unknown,
                 Some(false) => {}
                 // Whoever no rule names is in the last stretch.
@@ -302,54 +238,8 @@ impl Ruleset {
         MetadataUsers::Only(only)
     }
 
-    /// Whether both families let the packet in. None: it depends.
-    fn accepts(&self, packet: Packet, steps: &mut usize) -> Option<bool> {
-        let v4 = self.passes(Hook::Input, Family::V4, packet, steps);
-        let v6 = self.passes(Hook::Input, Family::V6, packet, steps);
-        v4.filter(|_| v4 == v6)
-    }
-
-    /// Whether the packet passes every chain of a hook. None: it depends.
-    fn passes(&self, hook: Hook, family: Family, packet: Packet, steps: &mut usize) -> Option<bool> {
-        let mut total = Fate { accept: true, drop: false };
-        for (id, chain) in &self.chains {
-            if !chain.hook.is_some_and(|of| of.meets(hook)) || (id.0 != family && id.0 != Family::Both) {
-                continue;
-            }
-            if *steps > ALL_STEPS {
-                return None;
-            }
-            let mut walk = Walk { rules: self, fate: Fate::default(), steps: 0 };
-            if walk.chain(id, packet, 0) {
-                walk.fate.accept |= !chain.drops;
-                walk.fate.drop |= chain.drops;
-            }
-            *steps += walk.steps;
-            // Every chain on the way must let it pass.
-            total = Fate { accept: total.accept && walk.fate.accept, drop: total.drop || walk.fate.drop };
-        }
-        match total {
-            Fate { accept: true, drop: false } => Some(true),
-            Fate { accept: false, drop: true } => Some(false),
-            _ => None,
-        }
-    }
-
     fn ranges(&self) -> impl Iterator<Item = (Option<Protocol>, Range)> {
-        let rules = self.chains.values().flat_map(|chain| &chain.rules);
-        rules.flat_map(|rule| {
-            let tests = rule.tests.iter().flat_map(|test| match test {
-                Test::Ports(protocol, ranges, _) => ranges.iter().map(|range| (*protocol, *range)).collect(),
-                _ => Vec::new(),
-            });
-            let cases = match &rule.action {
-                Action::ByPort(protocol, cases) => {
-                    cases.iter().flat_map(|(ranges, _)| ranges.iter().map(|range| (*protocol, *range))).collect()
-                }
-                _ => Vec::new(),
-            };
-            tests.chain(cases).collect::<Vec<_>>()
-        })
+        self.chains.values().flat_map(|chain| &chain.rules).flat_map(port_ranges)
     }
 
     /// The highest port in no range that a rule names: it stands for all others.
@@ -369,22 +259,109 @@ impl Ruleset {
 
     /// Where the answer may change: the first port of every stretch.
     fn starts(&self, protocol: Protocol) -> Vec<u16> {
-        let mut starts = BTreeSet::from([0]);
-        for (_, (low, high)) in self.ranges().filter(|(of, _)| of.is_none_or(|of| of == protocol)) {
-            starts.insert(low);
-            starts.extend(high.checked_add(1));
+        let named = self.ranges().filter(|(of, _)| of.is_none_or(|of| of == protocol));
+        cuts(named.map(|(_, range)| range)).into_iter().collect()
+    }
+}
+
+/// What becomes of a stranger's packet to a listener, at every address that it takes.
+fn listening<'r>(
+    paths: &mut Paths<'r>,
+    arrivals: &[Arrival<'r>],
+    protocol: Protocol,
+    address: IpAddr,
+    port: u16,
+) -> Reach {
+    let fits = |arrival: &&Arrival<'r>| match address {
+        IpAddr::V4(any) if any.is_unspecified() => !arrival.v6,
+        // One that takes IPv6 alone is asked about IPv4, too: there it hears nothing, and the answer is the rules'.
+        IpAddr::V6(any) if any.is_unspecified() => true,
+        address => arrival.address.is_none_or(|own| own == address) && arrival.v6 == address.is_ipv6(),
+    };
+    let mut said = Reach::Closed;
+    let mut asked = false;
+    for arrival in arrivals.iter().filter(fits) {
+        asked = true;
+        let reach = paths.incoming(arrival.packet(protocol, port, Sender::Stranger)).reach();
+        said = said.or(reach);
+    }
+    // An address of an interface that the internet does not come in by: it may, from beside.
+    if !asked {
+        let arrival = Arrival { v6: address.is_ipv6(), interface: Device::Foreign, address: Some(address) };
+        return paths.incoming(arrival.packet(protocol, port, Sender::Stranger)).reach();
+    }
+    said
+}
+
+fn drops(action: &Action) -> bool {
+    match action {
+        Action::Drop | Action::Opaque(_) => true,
+        Action::Map(_, Cases::Here(rows)) => {
+            rows.iter().any(|(_, case)| matches!(case, Case::Verdict(action) if drops(action)))
         }
-        starts.into_iter().collect()
+        Action::Map(..) => true,
+        _ => false,
     }
 }
 
 /// The chains that an action goes on in.
-fn calls(action: &Action) -> Vec<&String> {
+fn calls<'a>(action: &'a Action, out: &mut Vec<&'a String>) {
     match action {
-        Action::Jump(name) | Action::Goto(name) => vec![name],
-        Action::ByPort(_, cases) => cases.iter().flat_map(|(_, action)| calls(action)).collect(),
-        _ => Vec::new(),
+        Action::Jump(name) | Action::Goto(name) => out.push(name),
+        Action::Map(_, Cases::Here(rows)) => {
+            for (_, case) in rows.iter() {
+                if let Case::Verdict(action) = case {
+                    calls(action, out);
+                }
+            }
+        }
+        _ => {}
     }
+}
+
+/// The ports that a rule tells from others.
+fn port_ranges(rule: &Rule) -> Vec<(Option<Protocol>, Range)> {
+    let mut out = Vec::new();
+    let place = |keys: &[Key]| {
+        let of = |key: &Key| match &key.field {
+            Field::Port(protocol) => Some(*protocol),
+            Field::OriginalPort => Some(None),
+            _ => None,
+        };
+        keys.iter().enumerate().find_map(|(place, key)| of(key).map(|protocol| (place, protocol)))
+    };
+    let range =
+        |(low, high): (u128, u128)| (u16::try_from(low).unwrap_or(u16::MAX), u16::try_from(high).unwrap_or(u16::MAX));
+    for part in &rule.parts {
+        if let Part::Test(Test::Is(keys, set, _)) = part
+            && let Some((place, protocol)) = place(keys)
+        {
+            out.extend(set.at(place).map(|span| (protocol, range(span))));
+        }
+    }
+    let map = match &rule.action {
+        Action::Map(keys, Cases::Here(rows)) | Action::Translate(Target::Map(keys, Cases::Here(rows))) => {
+            place(keys).map(|place| (place, rows))
+        }
+        _ => None,
+    };
+    if let Some(((place, protocol), rows)) = map {
+        out.extend(rows.iter().filter_map(|(row, _)| match row.get(place) {
+            Some(Span::Range(low, high)) => Some((protocol, range((*low, *high)))),
+            _ => None,
+        }));
+    }
+    out
+}
+
+/// Every port from which on the answer may be another.
+fn cuts(named: impl Iterator<Item = Range>) -> BTreeSet<u16> {
+    let mut cuts = BTreeSet::from([0]);
+    for (low, high) in named {
+        cuts.insert(low);
+        cuts.extend(high.checked_add(1));
+    }
+    cuts
 }
 
 /// Stretches of UDP ports that no entry names, where UDP's default is not TCP's.
@@ -402,4 +379,39 @@ fn fill(ports: &mut Vec<PortRule>, accepts_any: Option<bool>) {
         next = high + 1;
     }
     ports.sort_by_key(|rule| (rule.protocol, rule.low));
+}
+
+/// Names of sets and maps in place of what they hold, once all were read.
+pub(super) struct Names {
+    /// Sets, by family, table and name.
+    pub(super) sets: BTreeMap<ChainId, std::sync::Arc<Set>>,
+    /// Maps.
+    pub(super) maps: BTreeMap<ChainId, std::sync::Arc<Rows>>,
+}
+
+impl Names {
+    /// Puts the sets and maps in.
+    pub(super) fn resolve(&self, rules: &mut Ruleset) {
+        for (id, chain) in &mut rules.chains {
+            let named = |name: &String| (id.0, id.1.clone(), name.clone());
+            for rule in &mut chain.rules {
+                for part in &mut rule.parts {
+                    if let Part::Test(Test::Named(keys, name, negated)) = part
+                        && let Some(set) = self.sets.get(&named(name))
+                    {
+                        *part = Part::Test(Test::Is(std::mem::take(keys), set.clone(), *negated));
+                    }
+                }
+                let cases = match &mut rule.action {
+                    Action::Map(_, cases) | Action::Translate(Target::Map(_, cases)) => cases,
+                    _ => continue,
+                };
+                if let Cases::Named(name) = cases
+                    && let Some(rows) = self.maps.get(&named(name))
+                {
+                    *cases = Cases::Here(rows.clone());
+                }
+            }
+        }
+    }
 }

@@ -213,7 +213,7 @@ fn packets_meet_the_table_beside_every_other_rules() {
             );
         }
         assert_eq!(spaces.ruleset(), before, "{name}: other tables");
-        let seen = host.run(|| observe::firewall().known().cloned()).unwrap().unwrap();
+        let seen = host.run(|| observe::firewall(&observe::sockets()).known().cloned()).unwrap().unwrap();
         assert!(seen.filters_input && seen.keeps_strangers_out(Protocol::Tcp, 6379), "{name}: {seen:?}");
         assert!(!seen.keeps_strangers_out(Protocol::Tcp, 22), "{name}: {seen:?}");
         assert!(seen.published.iter().all(|published| published.port != 8080), "{name}: {seen:?}");

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::services::{self, CLIENT_PORTS, EXPECTED, Kind, Service};
-use super::{about, allowance, is_agent, is_local, is_sshd, main_owner, program, subject, unit, word};
+use super::{about, allowance, is_agent, is_local, is_sshd, main_owner, program, public_address, subject, unit, word};
 use crate::access::{SourceClass, classify};
 use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict};
 use crate::edit::Edit;
 use crate::fact::{Fact, Why};
-use crate::observation::firewall::Published;
+use crate::observation::firewall::{Published, Reach};
 use crate::observation::socket::{Listener, Protocol};
 use crate::policy::AllowedListener;
 
@@ -140,25 +140,6 @@ fn check(input: &Input<'_>) -> Verdict {
     tally.verdict()
 }
 
-/// Whether the instance can be reached under a public address: on ECS it stands on no interface, only in the metadata.
-fn public_address<'a>(input: &Input<'a>) -> Result<bool, &'a Why> {
-    let own = input.seen.addresses.known().into_iter().flatten();
-    if own.into_iter().any(|address| classify(*address) == SourceClass::Public) {
-        return Ok(true);
-    }
-    match &input.seen.metadata {
-        Fact::Known(metadata) => match &metadata.public_addresses {
-            Fact::Known(addresses) => Ok(!addresses.is_empty()),
-            Fact::Absent => Ok(false),
-            Fact::Unknown(why) => Err(why),
-        },
-        Fact::Absent => Ok(false),
-        // Not asked because this is no ECS instance: there the interfaces tell all.
-        Fact::Unknown(Why::NotAsked(_)) => Ok(false),
-        Fact::Unknown(why) => Err(why),
-    }
-}
-
 fn service(listener: &Listener) -> Option<&'static Service> {
     let program = main_owner(listener).map(program);
     services::find(listener.protocol, listener.port, program.as_deref())
@@ -201,38 +182,42 @@ fn reach(public: Result<bool, &Why>) -> &'static str {
     }
 }
 
-/// The rules of the host firewall for a listener: None, where nothing filters; what they let in, where it is told.
-fn filtered(listener: &Listener, input: &Input<'_>) -> Option<Option<bool>> {
-    let firewall = input.seen.firewall.known().filter(|firewall| firewall.filters_input)?;
-    Some(firewall.accepts(listener.protocol, listener.port))
+/// Whether the host firewall lets strangers come to a listener. Nothing known of it: they come.
+fn reached(listener: &Listener, input: &Input<'_>) -> Reach {
+    let firewall = input.seen.firewall.known();
+    firewall.map_or(Reach::Open, |firewall| firewall.reach(listener.protocol, listener.address, listener.port))
 }
 
 /// Whether an allowed listener is as closed as policy wants it: to everybody, or behind rules that do not let everybody in.
 fn keeps_to(allowed: &AllowedListener, listener: &Listener, input: &Input<'_>) -> bool {
-    allowed.sources.is_empty() || matches!(filtered(listener, input), Some(None | Some(false)))
+    allowed.sources.is_empty() || reached(listener, input) != Reach::Open
 }
 
-/// Whether the host firewall lets only sources in that its rules name.
-fn limited(listener: &Listener, input: &Input<'_>) -> bool {
-    input.seen.firewall.known().is_some_and(|firewall| firewall.keeps_strangers_out(listener.protocol, listener.port))
+/// Whether the host firewall lets nobody in, whoever it is.
+fn blocked(listener: &Listener, input: &Input<'_>) -> bool {
+    let firewall = input.seen.firewall.known();
+    firewall.is_some_and(|firewall| firewall.accepts(listener.protocol, listener.port) == Some(false))
 }
 
 fn exposed(listener: &Listener, public: Result<bool, &Why>, input: &Input<'_>) -> Finding {
     let service = service(listener);
     let severity = weigh(service, public);
     let allowed = allowance(listener, input);
-    let (severity, message) = match (filtered(listener, input), service) {
+    let what = if service.is_some() { "service" } else { "listener" };
+    let reached = reached(listener, input);
+    let (severity, message) = match &reached {
         _ if allowed.is_some() => (severity, "wider"),
-        (Some(Some(false)), _) => (Severity::Info, "blocked"),
-        (Some(None), _) if limited(listener, input) => (Severity::Info, "limited"),
-        (Some(None), Some(_)) => (lower(severity), "service"),
-        (Some(None), None) => (lower(severity), "listener"),
-        (None | Some(Some(true)), Some(_)) => (severity, "service"),
-        (None | Some(Some(true)), None) => (severity, "listener"),
+        Reach::Closed if blocked(listener, input) => (Severity::Info, "blocked"),
+        Reach::Closed => (Severity::Info, "limited"),
+        Reach::Unknown(_) => (lower(severity), what),
+        Reach::Open => (severity, what),
     };
     let mut finding = about(Finding::new(severity, subject(listener), message), listener).with("reach", reach(public));
     if let Some(service) = service {
         finding = finding.with("service", service.name);
+    }
+    if let Reach::Unknown(rule) = &reached {
+        finding = not_understood(finding, rule);
     }
     if let Some(allowed) = allowed {
         let sources = allowed.sources.clone();
@@ -250,6 +235,11 @@ fn exposed(listener: &Listener, public: Result<bool, &Why>, input: &Input<'_>) -
             sources: input.policy.admin_sources.clone(),
         }),
     }
+}
+
+/// Says on which rule it hangs whether anybody comes.
+fn not_understood(finding: Finding, rule: &str) -> Finding {
+    if rule.is_empty() { finding } else { finding.seen("(firewall)", None, format!("not understood: {rule}")) }
 }
 
 /// Whether a published port is anybody else's than loopback's or the cluster's own.
@@ -283,12 +273,18 @@ fn forwarded(published: &Published, subject: String, public: Result<bool, &Why>,
     let inner = published.to.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(published.port);
     let service = services::find(published.protocol, inner, None)
         .or_else(|| services::find(published.protocol, published.port, None));
-    let severity = weigh(service, public);
-    let finding = Finding::new(severity, subject, "published")
+    let severity = match &published.reach {
+        Reach::Unknown(_) => lower(weigh(service, public)),
+        _ => weigh(service, public),
+    };
+    let mut finding = Finding::new(severity, subject, "published")
         .with("service", service.map_or("?", |service| service.name))
         .with("place", format!("{}/{}", word(published.protocol), published.port))
         .with("to", published.to.clone())
         .seen("(firewall)", None, format!("{} {} -> {}", word(published.protocol), published.port, published.to));
+    if let Reach::Unknown(rule) = &published.reach {
+        finding = not_understood(finding, rule);
+    }
     if severity < Severity::Medium {
         return finding;
     }
@@ -300,7 +296,7 @@ fn forwarded(published: &Published, subject: String, public: Result<bool, &Why>,
 mod tests {
     use super::super::testing::{Scene, listener};
     use super::*;
-    use crate::observation::firewall::{Firewall, PortRule};
+    use crate::observation::firewall::{Asked, Firewall, PortRule};
 
     fn firewall(accepts_any: Option<bool>) -> Fact<Firewall> {
         let ports = vec![PortRule { protocol: Protocol::Tcp, low: 6379, high: 6379, accepts_any }];
@@ -382,6 +378,27 @@ mod tests {
     }
 
     #[test]
+    fn the_rules_are_asked_about_each_listener_at_its_own_address() {
+        let mut scene = Scene::one("tcp 0.0.0.0 6379 /usr/bin/redis-server");
+        let asked = |reach| {
+            let address = "0.0.0.0".parse().unwrap();
+            let listeners = vec![Asked { protocol: Protocol::Tcp, address, port: 6379, reach }];
+            Fact::Known(Firewall { listeners, ..firewall(None).known().unwrap().clone() })
+        };
+        let why = "inet filter input 7: socket mark".to_owned();
+        for (reach, expected) in [
+            (Reach::Open, "high socket:tcp/0.0.0.0:6379 service"),
+            (Reach::Closed, "info socket:tcp/0.0.0.0:6379 limited"),
+            (Reach::Unknown(why.clone()), "medium socket:tcp/0.0.0.0:6379 service"),
+        ] {
+            scene.seen.firewall = asked(reach);
+            assert_eq!(scene.findings(&CHECK), [expected]);
+        }
+        let Verdict::Fail(findings, _) = scene.run(&CHECK) else { panic!("no finding") };
+        assert!(format!("{:?}", findings[0]).contains(&why), "the rule is named: {:?}", findings[0]);
+    }
+
+    #[test]
     fn what_cannot_be_told_is_doubted() {
         assert!(matches!(Scene::blind().run(&CHECK), Verdict::Unknown(_)));
         let mut scene = Scene::one("tcp 10.0.0.5 8080 /opt/app");
@@ -422,7 +439,13 @@ mod tests {
     fn a_published_port_needs_no_listener() {
         let publish = |address: Option<&str>| {
             let address = address.map(|address| address.parse().unwrap());
-            Published { protocol: Protocol::Tcp, port: 16379, address, to: "172.17.0.2:6379".into() }
+            Published {
+                protocol: Protocol::Tcp,
+                port: 16379,
+                address,
+                to: "172.17.0.2:6379".into(),
+                reach: Reach::Open,
+            }
         };
         let with = |published, listeners: Vec<Listener>| {
             let mut scene = Scene::of(listeners);

@@ -5,6 +5,7 @@ use crate::access::{DaemonAccess, Grant, SourceClass};
 use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict};
 use crate::fact::Fact;
 use crate::observation::Mode;
+use crate::observation::firewall::Reach;
 use crate::observation::socket::Protocol;
 
 /// The check.
@@ -54,14 +55,10 @@ fn fenced(input: &Input<'_>, daemon: &DaemonAccess) -> Option<bool> {
     }
     let mut shut = true;
     for address in &daemon.listeners {
-        let port = address.port();
-        let rule = firewall.ports.iter().find(|r| r.protocol == Protocol::Tcp && (r.low..=r.high).contains(&port));
-        match rule.map_or(firewall.default_accepts, |rule| rule.accepts_any) {
-            // Let in depending on the source: that is the fence.
-            None if rule.is_some() => {}
-            None => return None,
-            Some(true) => shut = false,
-            Some(false) => {}
+        match firewall.reach(Protocol::Tcp, address.ip(), address.port()) {
+            Reach::Unknown(_) => return None,
+            Reach::Open => shut = false,
+            Reach::Closed => {}
         }
     }
     Some(shut && !daemon.listeners.is_empty())

@@ -1,103 +1,126 @@
 //! Ports that rules send elsewhere before routing: published without a listener on the host.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::{Action, ChainId, DEPTH, Hook, Range, Ruleset, STEPS, Test};
-use crate::observation::firewall::Published;
+use super::model::{Chain, ChainId, Hook, Ruleset};
+use super::packet::{Packet, Sender};
+use super::path::Paths;
+use super::{Arrival, Range, port_ranges};
+use crate::observation::firewall::{Published, Reach};
 use crate::observation::socket::Protocol;
 
-/// Ports told of as published, before those told twice are joined: every port of both protocols.
-const MAX_PUBLISHED: usize = 2 << 16;
+/// A translation of more ports than these is a gateway's, not a published service.
+const MOST_OF_ONE: u16 = 4096;
+/// Ports told of as published.
+const MOST: usize = 2 << 16;
 
-impl Ruleset {
-    /// Ports that chains before routing send elsewhere.
-    pub(super) fn published(&self) -> Vec<Published> {
-        let mut out = Vec::new();
-        let mut steps = 0;
-        for (id, chain) in &self.chains {
-            if chain.hook == Some(Hook::Translation) {
-                self.translations(id, &Narrowed::default(), 0, &mut steps, &mut out);
-            }
-        }
-        out.sort_by(|a, b| (a.protocol, a.port, a.address, &a.to).cmp(&(b.protocol, b.port, b.address, &b.to)));
-        out.dedup_by(|a, b| (a.protocol, a.port, a.address) == (b.protocol, b.port, b.address));
-        out
-    }
+/// Where a port is sent, at one address.
+type Sent = (Option<IpAddr>, String, Reach);
 
-    fn translations(&self, id: &ChainId, so_far: &Narrowed, depth: usize, steps: &mut usize, out: &mut Vec<Published>) {
-        let Some(chain) = self.chains.get(id).filter(|_| depth < DEPTH) else { return };
-        for rule in &chain.rules {
-            *steps += 1;
-            if *steps > STEPS {
-                return;
-            }
-            let Some(narrowed) = so_far.by(&rule.tests) else { continue };
-            match &rule.action {
-                Action::Translate(to) => narrowed.publish(to, out),
-                Action::Jump(name) | Action::Goto(name) => {
-                    self.translations(&(id.0, id.1.clone(), name.clone()), &narrowed, depth + 1, steps, out);
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
-/// What the rules on the way to a translation ask for.
-#[derive(Clone, Default)]
-struct Narrowed {
-    protocol: Option<Protocol>,
-    ports: Option<Vec<Range>>,
-    address: Option<IpAddr>,
-}
-
-impl Narrowed {
-    /// Narrowed further. None: the packet in question does not come here.
-    fn by(&self, tests: &[Test]) -> Option<Self> {
-        let mut out = self.clone();
-        for test in tests {
-            match test {
-                Test::Never => return None,
-                Test::Protocols(these, false) => match these.as_slice() {
-                    [] => return None,
-                    [protocol] => out.protocol = Some(*protocol),
-                    _ => {}
-                },
-                Test::Ports(protocol, ranges, false) => {
-                    out.protocol = out.protocol.or(*protocol);
-                    out.ports = Some(ranges.clone());
-                }
-                Test::Destination(nets, false) => {
-                    if let [(address, length)] = nets.as_slice()
-                        && *length == if address.is_ipv4() { 32 } else { 128 }
-                    {
-                        out.address = Some(*address);
+/// Ports that are sent elsewhere and arrive there, perhaps.
+pub(super) fn published<'r>(rules: &'r Ruleset, paths: &mut Paths<'r>, arrivals: &[Arrival<'r>]) -> Vec<Published> {
+    let mut out = Vec::new();
+    let chains = translating(rules);
+    for protocol in [Protocol::Tcp, Protocol::Udp] {
+        for (low, high) in stretches(&chains, protocol) {
+            for v6 in [false, true] {
+                let arrivals: Vec<&Arrival<'r>> = arrivals.iter().filter(|arrival| arrival.v6 == v6).collect();
+                let mut sent = Vec::new();
+                for arrival in &arrivals {
+                    let packet = arrival.packet(protocol, low, Sender::Stranger);
+                    let fate = paths.incoming(packet);
+                    if let Some(translated) = fate.translated {
+                        sent.push((arrival.address, translated, fate.reach_translated()));
                     }
                 }
-                Test::ToHost(true) => return None,
-                Test::Protocols(_, true)
-                | Test::Ports(_, _, true)
-                | Test::Destination(_, true)
-                | Test::ToHost(false)
-                | Test::Owner(..)
-                | Test::Source(..)
-                | Test::Perhaps => {}
+                publish(protocol, (low, high), &sent, arrivals.len(), &mut out);
             }
         }
-        Some(out)
     }
+    out.retain(|published| published.reach != Reach::Closed);
+    out.sort_by(|a, b| (a.protocol, a.port, a.address, &a.to).cmp(&(b.protocol, b.port, b.address, &b.to)));
+    out.dedup_by(|a, b| (a.protocol, a.port, a.address) == (b.protocol, b.port, b.address));
+    out
+}
 
-    fn publish(&self, to: &str, out: &mut Vec<Published>) {
-        // A translation of every port is a gateway's, not a published service; 4096 ports are enough to tell of.
-        let ports = self.ports.iter().flatten().flat_map(|(low, high)| *low..=*high).take(4096);
-        let protocols = self.protocol.map_or_else(|| vec![Protocol::Tcp, Protocol::Udp], |protocol| vec![protocol]);
-        for port in ports {
-            for protocol in &protocols {
-                if out.len() >= MAX_PUBLISHED {
-                    return;
-                }
-                out.push(Published { protocol: *protocol, port, address: self.address, to: to.to_owned() });
+fn publish(
+    protocol: Protocol,
+    (low, high): Range,
+    sent: &[(Option<IpAddr>, Packet<'_>, Reach)],
+    asked: usize,
+    out: &mut Vec<Published>,
+) {
+    for port in (low..=high).take(usize::from(MOST_OF_ONE)) {
+        let mut told: BTreeMap<String, Sent> = BTreeMap::new();
+        for (address, packet, reach) in sent {
+            let to = target(packet, low, port);
+            // Sent alike from every address: then the address says nothing.
+            let everywhere = sent.len() == asked && sent.iter().all(|(_, _, other)| other == reach);
+            let address = address.filter(|_| !everywhere);
+            told.insert(format!("{address:?}"), (address, to, reach.clone()));
+        }
+        for (address, to, reach) in told.into_values() {
+            if out.len() < MOST {
+                out.push(Published { protocol, port, address, to, reach });
             }
         }
     }
+}
+
+/// Where a packet to `port` goes, if one to `asked` went as this one.
+fn target(packet: &Packet<'_>, asked: u16, port: u16) -> String {
+    let inner = if packet.port == Some(asked) { Some(port) } else { packet.port };
+    let inner = inner.map_or_else(|| "…".to_owned(), |port| port.to_string());
+    match packet.destination {
+        _ if packet.to_host == Some(true) => format!(":{inner}"),
+        Some(IpAddr::V6(address)) => format!("[{address}]:{inner}"),
+        Some(address) => format!("{address}:{inner}"),
+        None => format!("…:{inner}"),
+    }
+}
+
+/// The chains that a packet may meet where destinations are translated.
+fn translating(rules: &Ruleset) -> Vec<&Chain> {
+    let starts = rules
+        .chains
+        .iter()
+        .filter(|(_, chain)| chain.base.as_ref().is_some_and(|base| base.nat && base.hook == Hook::Prerouting));
+    let mut todo: Vec<ChainId> = starts.map(|(id, _)| id.clone()).collect();
+    let (mut seen, mut out) = (BTreeSet::new(), Vec::new());
+    while let Some(id) = todo.pop() {
+        let Some(chain) = rules.chains.get(&id) else { continue };
+        if !seen.insert(id.clone()) {
+            continue;
+        }
+        out.push(chain);
+        let mut names = Vec::new();
+        chain.rules.iter().for_each(|rule| super::calls(&rule.action, &mut names));
+        todo.extend(names.into_iter().map(|name| (id.0, id.1.clone(), name.clone())));
+    }
+    out
+}
+
+/// Ports that these chains name, cut wherever one of them may tell ports apart.
+fn stretches(chains: &[&Chain], protocol: Protocol) -> Vec<Range> {
+    let rules = || chains.iter().flat_map(|chain| &chain.rules);
+    let of = |(of, _): &(Option<Protocol>, Range)| of.is_none_or(|of| of == protocol);
+    let named = || rules().flat_map(port_ranges).filter(of).map(|(_, range)| range);
+    let cuts = super::cuts(named());
+    let narrow = |(low, high): &Range| high.saturating_sub(*low) < MOST_OF_ONE;
+    let mut narrow: Vec<Range> = named().filter(narrow).collect();
+    narrow.sort_unstable();
+    narrow.dedup();
+    let mut out = BTreeSet::new();
+    for (low, high) in narrow {
+        let mut from = low;
+        for cut in cuts.range(low.saturating_add(1)..=high.max(low.saturating_add(1))).copied() {
+            if cut > from && cut <= high {
+                out.insert((from, cut - 1));
+                from = cut;
+            }
+        }
+        out.insert((from, high));
+    }
+    out.into_iter().collect()
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Limits, STATE};
 use crate::effect::{Effect, Verb};
 use crate::observation::Observations;
-use crate::observation::firewall::{Firewall, MetadataUsers, PortRule};
+use crate::observation::firewall::{Firewall, MetadataUsers, PortRule, Reach};
 use crate::plan::Plan;
 
 /// The limits as the plan leaves them; None: it does not touch them.
@@ -45,6 +45,8 @@ fn lay(firewall: &mut Firewall, limits: &Limits) {
         if sources.iter().all(|(_, length)| *length > 0) {
             firewall.closed.push((protocol, low, high));
             firewall.published.retain(|published| (published.protocol, published.port) != (protocol, *port));
+            let asked = firewall.listeners.iter_mut().filter(|asked| (asked.protocol, asked.port) == (protocol, *port));
+            asked.for_each(|asked| asked.reach = Reach::Closed);
         }
         firewall.ports.insert(0, PortRule { protocol, low, high, accepts_any: None });
     }

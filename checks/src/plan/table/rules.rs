@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::limits::{Limits, Net, holds, word};
 use crate::observation::socket::Protocol;
-use crate::parse::ruleset::{self, Family, Ruleset};
+use crate::parse::ruleset::{self, Family, Ruleset, Span};
 
 /// The table's name; its family is `inet`.
 pub const NAME: &str = "hostward";
@@ -173,23 +173,23 @@ impl Table {
     /// The chains in the form that the host's own rules are judged in.
     pub fn ruleset(&self) -> Ruleset {
         let id = |name: &str| (Family::Both, NAME.to_owned(), name.to_owned());
-        let rule = |(tests, action): &Rule| ruleset::Rule {
-            tests: tests.iter().flat_map(Test::judged).collect(),
-            action: match action {
+        let rule = |(tests, action): &Rule| {
+            let action = match action {
                 Action::Accept => ruleset::Action::Accept,
                 Action::Drop | Action::Reject => ruleset::Action::Drop,
                 Action::Jump(name) => ruleset::Action::Jump(name.clone()),
-            },
+            };
+            ruleset::Rule::of(tests.iter().flat_map(Test::judged).collect(), action)
         };
-        let hook = |hook: Hook| match hook {
-            Hook::Arriving => ruleset::Hook::Early,
-            Hook::Input => ruleset::Hook::Input,
-            Hook::Output => ruleset::Hook::Output,
+        let base = |hook: Hook| match hook {
+            Hook::Arriving => ruleset::Base::filter(ruleset::Hook::Prerouting, -110),
+            Hook::Input => ruleset::Base::filter(ruleset::Hook::Input, 20),
+            Hook::Output => ruleset::Base::filter(ruleset::Hook::Output, 20),
         };
         let chain = |chain: &Chain| ruleset::Chain {
-            hook: chain.hook.map(hook),
-            drops: false,
+            base: chain.hook.map(base),
             rules: chain.rules.iter().map(rule).collect(),
+            ..ruleset::Chain::default()
         };
         Ruleset { chains: self.chains.iter().map(|one| (id(&one.name), chain(one))).collect() }
     }
@@ -293,18 +293,23 @@ impl Test {
     /// The same for the first packet of a connection from outside, or of a user's to the metadata service.
     fn judged(&self) -> Vec<ruleset::Test> {
         match self {
-            Self::Established | Self::Loopback | Self::Translated => vec![ruleset::Test::Never],
-            Self::ToHost => vec![ruleset::Test::ToHost(false)],
-            Self::From(net) => vec![ruleset::Test::Source(vec![*net], false)],
+            Self::Established | Self::Loopback => vec![ruleset::Test::Never],
+            Self::Translated => vec![ruleset::Test::is(ruleset::Field::Status, [Span::word("dnat")], false)],
+            Self::ToHost => vec![ruleset::Test::to_host(false)],
+            Self::From(net) => vec![ruleset::Test::source(*net, false)],
             Self::To(address) => {
                 let whole = if address.is_ipv4() { 32 } else { 128 };
-                vec![ruleset::Test::Destination(vec![(*address, whole)], false)]
+                vec![ruleset::Test::destination((*address, whole), false)]
             }
-            Self::Dhcp(_, to) => {
-                vec![ruleset::Test::Ports(Some(Protocol::Udp), vec![(*to, *to)], false), ruleset::Test::Perhaps]
+            Self::Dhcp(from, to) => vec![
+                ruleset::Test::is(ruleset::Field::SourcePort(Some(Protocol::Udp)), [Span::number(*from)], false),
+                ruleset::Test::ports(Some(Protocol::Udp), &[(*to, *to)], false),
+            ],
+            Self::Opens(protocol, port) => vec![ruleset::Test::ports(Some(*protocol), &[(*port, *port)], false)],
+            Self::SentByNone(users) => {
+                let users: Vec<(u32, u32)> = users.iter().map(|uid| (*uid, *uid)).collect();
+                vec![ruleset::Test::owner(&users, true)]
             }
-            Self::Opens(protocol, port) => vec![ruleset::Test::Ports(Some(*protocol), vec![(*port, *port)], false)],
-            Self::SentByNone(users) => vec![ruleset::Test::Owner(users.iter().map(|uid| (*uid, *uid)).collect(), true)],
         }
     }
 
