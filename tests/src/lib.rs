@@ -5,6 +5,7 @@
 
 pub mod assistant;
 pub mod cgroup;
+pub mod crossing;
 pub mod host;
 pub mod imds;
 pub mod keys;
@@ -15,6 +16,7 @@ pub mod place;
 pub mod resident;
 pub mod results;
 pub mod rng;
+pub mod ruleset_gen;
 pub mod scan;
 pub mod silent;
 pub mod ssh;

@@ -1,0 +1,244 @@
+//! Real packets through a host between two others: somebody outside, the host with its rules, a container behind it.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use hostward_checks::observation::socket::Protocol;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, bind, connect, getsockopt, recv, send, setsockopt,
+    socket, sockopt,
+};
+
+use crate::netns::Netns;
+
+/// The host's own addresses, on `eth0`.
+pub const HOST: [&str; 2] = ["198.51.100.10", "2001:db8:1::10"];
+/// The container's addresses, behind the bridge `docker0`.
+pub const CONTAINER: [&str; 2] = ["172.17.0.2", "fd00:17::2"];
+/// Where packets come from: the first two of each family are strangers everywhere.
+pub const SOURCES: [&str; 8] = [
+    "203.0.113.7",
+    "47.96.60.5",
+    "10.1.2.3",
+    "192.168.7.7",
+    "2001:db8:9::7",
+    "2400:3200::1",
+    "fd00:99::9",
+    "2001:db8:1::2",
+];
+
+/// Something listens on these, TCP and UDP, on the host and in the container.
+pub const PORTS: [u16; 12] = [22, 53, 80, 443, 1050, 3306, 6379, 8080, 8443, 9000, 30_500, 31_000];
+
+/// The three network namespaces.
+#[derive(Debug)]
+pub struct Crossing {
+    /// Whoever comes.
+    pub outside: Netns,
+    /// The host with its rules.
+    pub host: Netns,
+    /// What it forwards to.
+    pub container: Netns,
+}
+
+/// One packet that is sent, and what is said of it beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// Its sender.
+    pub from: IpAddr,
+    /// Where it goes.
+    pub to: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// Whether it should arrive: then it is given more time.
+    pub expected: bool,
+}
+
+/// What does not arrive in this time is dropped.
+const PATIENCE: Duration = Duration::from_millis(350);
+/// What should arrive is sent again on a machine that is busy.
+const LONG: Duration = Duration::from_secs(8);
+
+impl Crossing {
+    /// Makes them, with everything listening.
+    ///
+    /// # Errors
+    /// The kernel refuses namespaces or addresses.
+    pub fn new() -> Result<Self> {
+        let made = Self { outside: Netns::new()?, host: Netns::new()?, container: Netns::new()? };
+        made.host.connect("eth0", &made.outside, "eth0")?;
+        for address in ["198.51.100.10/24", "2001:db8:1::10/64 nodad"] {
+            made.host.ip(&format!("addr add {address} dev eth0"))?;
+        }
+        for address in ["198.51.100.2/24", "2001:db8:1::2/64 nodad"] {
+            made.outside.ip(&format!("addr add {address} dev eth0"))?;
+        }
+        for source in SOURCES.iter().filter(|source| **source != "2001:db8:1::2") {
+            let length = if source.contains(':') { "128 nodad" } else { "32" };
+            made.outside.ip(&format!("addr add {source}/{length} dev eth0"))?;
+        }
+        made.host.ip("route add default via 198.51.100.2")?;
+        made.host.ip("-6 route add default via 2001:db8:1::2")?;
+        made.host.ip("link add docker0 type bridge")?;
+        made.host.connect("veth0", &made.container, "eth0")?;
+        made.host.ip("link set veth0 master docker0")?;
+        made.host.ip("link set docker0 up")?;
+        for address in ["172.17.0.1/16", "fd00:17::1/64 nodad"] {
+            made.host.ip(&format!("addr add {address} dev docker0"))?;
+        }
+        for address in ["172.17.0.2/16", "fd00:17::2/64 nodad"] {
+            made.container.ip(&format!("addr add {address} dev eth0"))?;
+        }
+        made.container.ip("route add default via 172.17.0.1")?;
+        made.container.ip("-6 route add default via fd00:17::1")?;
+        made.host.run(|| -> Result<()> {
+            for path in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+                std::fs::write(format!("/proc/sys/net/{path}"), "1").with_context(|| path.to_owned())?;
+            }
+            Ok(())
+        })??;
+        for space in [&made.host, &made.container] {
+            serve(space)?;
+        }
+        Ok(made)
+    }
+
+    /// Replaces every rule of the host by these.
+    ///
+    /// # Errors
+    /// nft refuses them; then there are none.
+    pub fn load(&self, rules: &str) -> Result<()> {
+        self.host.run(|| -> Result<()> {
+            let mut child = Command::new("nft")
+                .args(["-f", "-"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .context("failed to run nft")?;
+            let mut pipe = child.stdin.take().context("no standard input")?;
+            std::io::Write::write_all(&mut pipe, format!("flush ruleset\n{rules}\n").as_bytes())?;
+            drop(pipe);
+            let output = child.wait_with_output()?;
+            ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            Ok(())
+        })?
+    }
+
+    /// Sends all of them at the same time: which of them are answered.
+    ///
+    /// # Errors
+    /// Out of sockets.
+    pub fn answered(&self, packets: &[Packet]) -> Result<Vec<bool>> {
+        self.outside.run(|| answered(packets))?
+    }
+}
+
+enum Told {
+    Waiting,
+    Yes,
+    No,
+}
+
+fn answered(packets: &[Packet]) -> Result<Vec<bool>> {
+    let sockets: Vec<OwnedFd> = packets.iter().map(start).collect::<Result<_>>()?;
+    let mut told: Vec<Told> = sockets.iter().map(|_| Told::Waiting).collect();
+    let (began, mut sent) = (Instant::now(), Instant::now());
+    loop {
+        let late = began.elapsed() > PATIENCE;
+        let waits = |(at, told): &(usize, &Told)| {
+            matches!(told, Told::Waiting) && (!late || packets.get(*at).is_some_and(|packet| packet.expected))
+        };
+        let waiting: Vec<usize> = told.iter().enumerate().filter(waits).map(|(at, _)| at).collect();
+        if waiting.is_empty() || began.elapsed() > LONG {
+            return Ok(told.iter().map(|told| matches!(told, Told::Yes)).collect());
+        }
+        if sent.elapsed() > Duration::from_millis(500) {
+            // A datagram that was lost is nobody's business.
+            for &at in &waiting {
+                if let (Some(socket), Some(Protocol::Udp)) = (sockets.get(at), packets.get(at).map(|one| one.protocol))
+                {
+                    let _ = send(socket.as_raw_fd(), b"?", MsgFlags::empty());
+                }
+            }
+            sent = Instant::now();
+        }
+        look(packets, &sockets, &waiting, &mut told)?;
+    }
+}
+
+fn look(packets: &[Packet], sockets: &[OwnedFd], waiting: &[usize], told: &mut [Told]) -> Result<()> {
+    let mut polled = Vec::new();
+    for &at in waiting {
+        let (Some(socket), Some(packet)) = (sockets.get(at), packets.get(at)) else { continue };
+        let flags = if packet.protocol == Protocol::Tcp { PollFlags::POLLOUT } else { PollFlags::POLLIN };
+        polled.push(PollFd::new(socket.as_fd(), flags));
+    }
+    poll(&mut polled, PollTimeout::from(50_u8))?;
+    for (&at, polled) in waiting.iter().zip(&polled) {
+        let (Some(socket), Some(packet), Some(told)) = (sockets.get(at), packets.get(at), told.get_mut(at)) else {
+            continue;
+        };
+        if polled.revents().is_none_or(|events| events.is_empty()) {
+            continue;
+        }
+        let good = match packet.protocol {
+            Protocol::Tcp => getsockopt(socket, sockopt::SocketError)? == 0,
+            Protocol::Udp => recv(socket.as_raw_fd(), &mut [0; 8], MsgFlags::MSG_DONTWAIT).is_ok(),
+        };
+        *told = if good { Told::Yes } else { Told::No };
+    }
+    Ok(())
+}
+
+fn start(packet: &Packet) -> Result<OwnedFd> {
+    let family = if packet.to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let kind = if packet.protocol == Protocol::Tcp { SockType::Stream } else { SockType::Datagram };
+    let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+    if packet.protocol == Protocol::Tcp {
+        // Closed at once: thousands of connections leave nothing behind.
+        setsockopt(&socket, sockopt::Linger, &nix::libc::linger { l_onoff: 1, l_linger: 0 })?;
+    }
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(packet.from, 0)))?;
+    match connect(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(packet.to, packet.port))) {
+        Ok(()) | Err(Errno::EINPROGRESS) => {}
+        Err(error) => return Err(error).context("failed to connect"),
+    }
+    if packet.protocol == Protocol::Udp {
+        let _ = send(socket.as_raw_fd(), b"?", MsgFlags::empty());
+    }
+    Ok(socket)
+}
+
+/// Accepts and answers on every port of both families, for as long as the process runs.
+fn serve(space: &Netns) -> Result<()> {
+    for port in PORTS {
+        let (tcp, udp) =
+            space.run(|| -> Result<_> { Ok((TcpListener::bind(("::", port))?, UdpSocket::bind(("::", port))?)) })??;
+        thread::spawn(move || {
+            for stream in tcp.incoming() {
+                if stream.is_err_and(|error| error.kind() == ErrorKind::InvalidInput) {
+                    return;
+                }
+            }
+        });
+        thread::spawn(move || {
+            let mut buffer = [0; 8];
+            loop {
+                if let Ok((length, from)) = udp.recv_from(&mut buffer) {
+                    let _ = udp.send_to(buffer.get(..length).unwrap_or_default(), from);
+                }
+            }
+        });
+    }
+    Ok(())
+}
