@@ -103,6 +103,18 @@ impl Suite {
     /// # Errors
     /// No root, or the kernel has no overlay file system.
     pub fn overlay(&self) -> Result<Overlay> {
+        self.overlay_over(&self.root.display().to_string())
+    }
+
+    /// The same, with a layer between.
+    ///
+    /// # Errors
+    /// As [`Self::overlay`].
+    pub fn overlay_with(&self, layer: &Path) -> Result<Overlay> {
+        self.overlay_over(&format!("{}:{}", layer.display(), self.root.display()))
+    }
+
+    fn overlay_over(&self, lower: &str) -> Result<Overlay> {
         private_mounts()?;
         let directory = run_directory(self.name)?;
         let root = directory.path().join("root");
@@ -110,8 +122,7 @@ impl Suite {
             fs::create_dir(directory.path().join(part))?;
         }
         let options = format!(
-            "lowerdir={},upperdir={},workdir={}",
-            self.root.display(),
+            "lowerdir={lower},upperdir={},workdir={}",
             directory.path().join("upper").display(),
             directory.path().join("work").display()
         );

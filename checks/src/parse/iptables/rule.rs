@@ -53,12 +53,8 @@ impl<'w> Reading<'w> {
                     let name = self.next().unwrap_or_default();
                     self.extension(name);
                 }
-                option if option.starts_with('-') => {
-                    if !self.plain(option, not) && !self.extended(option, not) {
-                        self.test(Test::Perhaps(option.to_owned()));
-                    }
-                }
-                _ => {}
+                option if !option.starts_with('-') || self.plain(option, not) || self.extended(option, not) => {}
+                option => self.test(Test::Perhaps(option.to_owned())),
             }
         }
         Action::Nothing

@@ -1,0 +1,346 @@
+//! The rules that front ends write, against packets: the real ufw, firewalld and fail2ban of a suite, by its own iptables or nft;
+//! and what dockerd and kube-proxy write, as stand-ins.
+
+#![cfg(test)]
+
+use std::net::IpAddr;
+use std::process::Command;
+
+use hostward::observe;
+use hostward_checks::observation::firewall::{Network, Reach};
+use hostward_checks::observation::socket::Protocol::{self, Tcp, Udp};
+use hostward_checks::parse::ruleset::Ruleset;
+use hostward_tests::crossing::{Crossing, HOST, PORTS, Packet, SOURCES};
+use hostward_tests::suite::{Suite, chosen};
+use hostward_tests::tier::Tier;
+use hostward_tests::results;
+
+const TEST: &str = "firewall stock";
+
+/// Rules of one kind: how they are made in a suite's root, and what a stranger must be able to reach of TCP then.
+struct Stock {
+    name: &'static str,
+    script: &'static str,
+    open: &'static [u16],
+    /// Ports about which nothing is said.
+    unclear: &'static [u16],
+    published: &'static [u16],
+}
+
+const UFW: Stock = Stock {
+    name: "ufw",
+    script: "ufw allow 22/tcp; ufw allow 8000:8100/tcp; ufw allow from 10.0.0.0/8 to any port 3306; ufw allow 53; ufw deny 6379
+             ufw limit 443/tcp; ufw allow in on eth0 to 198.51.100.10 port 9000; ufw --force enable",
+    open: &[22, 53, 8080, 9000],
+    unclear: &[443],
+    published: &[],
+};
+
+const FIREWALLD: Stock = Stock {
+    name: "firewalld",
+    script: "mkdir -p /run/dbus; rm -f /run/dbus/pid; dbus-daemon --system --fork --print-pid >/run/bus.pid
+             firewalld --nofork --nopid >/run/firewalld.log 2>&1 & daemon=$!
+             for i in $(seq 100); do firewall-cmd --state >/dev/null 2>&1 && break; sleep 0.2; done
+             firewall-cmd -q --zone=public --change-interface=eth0
+             firewall-cmd -q --zone=public --add-service=https; firewall-cmd -q --zone=public --add-port=1000-1100/tcp
+             firewall-cmd -q --zone=public --add-port=53/udp
+             firewall-cmd -q --zone=public --add-rich-rule='rule family=ipv4 source address=10.0.0.0/8 port port=3306 protocol=tcp accept'
+             firewall-cmd -q --zone=public --add-rich-rule='rule family=ipv4 source address=203.0.113.0/24 drop'
+             firewall-cmd -q --zone=public --add-forward-port=port=8080:proto=tcp:toaddr=172.17.0.2:toport=80
+             firewall-cmd -q --zone=public --add-forward-port=port=8443:proto=tcp:toport=9000
+             firewall-cmd -q --zone=trusted --change-interface=docker0
+             kill -9 $daemon $(cat /run/bus.pid)",
+    open: &[22, 443, 1050, 8080, 8443],
+    unclear: &[],
+    published: &[8080, 8443],
+};
+
+const FAIL2BAN: Stock = Stock {
+    name: "fail2ban",
+    script: "printf '[sshd]\\nenabled = true\\nbackend = polling\\nlogpath = /var/log/auth.log\\nbanaction = BANACTION\\n' >/etc/fail2ban/jail.local
+             mkdir -p /run/fail2ban /var/log; : >/var/log/auth.log; fail2ban-client -x start >/dev/null
+             fail2ban-client set sshd banip 192.168.7.7 >/dev/null; fail2ban-client set sshd banip 2400:3200::1 >/dev/null
+             sleep 1; kill -9 $(cat /run/fail2ban/fail2ban.pid)",
+    open: &PORTS,
+    unclear: &[],
+    published: &[],
+};
+
+const ALL: [Stock; 3] = [UFW, FIREWALLD, FAIL2BAN];
+
+/// Runs it in the host's namespaces and a throw-away root of the suite, and asks what the suite's own programs say there.
+fn rules_of(crossing: &Crossing, suite: &Suite, script: &str) -> Result<(Ruleset, Network, &'static str), String> {
+    let looked = crossing.host.run(|| -> anyhow::Result<_> {
+        let overlay = suite.overlay_with(&suite.firewalls()?)?;
+        let root = overlay.root().to_owned();
+        for (kind, at) in [("proc", "proc"), ("sysfs", "sys"), ("devtmpfs", "dev")] {
+            nix::mount::mount(Some(kind), &root.join(at), Some(kind), nix::mount::MsFlags::empty(), None::<&str>)?;
+        }
+        let output = Command::new("chroot").arg(&root).args(["sh", "-c", script]).env_clear().env("PATH", PATH).output()?;
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        anyhow::ensure!(output.status.success(), "{said}");
+        // This thread alone: its file system is its own since the overlay was mounted.
+        let outside = std::fs::File::open("/")?;
+        std::os::unix::fs::chroot(&root)?;
+        std::env::set_current_dir("/")?;
+        let (rules, network) = (observe::firewall::rules(), observe::network::network());
+        nix::unistd::fchdir(&outside)?;
+        std::os::unix::fs::chroot(".")?;
+        let (rules, source) = rules.map_err(|why| anyhow::anyhow!("{why:?}: {said}"))?;
+        Ok((rules, network, source))
+    });
+    looked.map_err(|error| format!("{error:#}"))?.map_err(|error| format!("{error:#}"))
+}
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Asks and sends a packet of every source to every port; how many answers were none.
+fn compare(crossing: &Crossing, rules: &Ruleset, network: &Network, what: &str) -> (usize, usize, Vec<u16>, Vec<u16>) {
+    let mut packets = Vec::new();
+    let mut said = Vec::new();
+    for (place, source) in SOURCES.iter().enumerate() {
+        let to: IpAddr = HOST[usize::from(place >= SOURCES.len() / 2)].parse().unwrap();
+        let from: IpAddr = source.parse().unwrap();
+        for protocol in [Tcp, Udp] {
+            for port in PORTS {
+                let reach = rules.reach(network, protocol, from, to, port);
+                packets.push(Packet { protocol, from, to, port, expected: reach == Reach::Open });
+                said.push(reach);
+            }
+        }
+    }
+    let answered = crossing.answered(&packets).unwrap();
+    let (mut wrong, mut unknown, mut open, mut unclear) = (Vec::new(), 0, Vec::new(), Vec::new());
+    for ((packet, said), answered) in packets.iter().zip(&said).zip(answered) {
+        let stranger = packet.protocol == Protocol::Tcp && packet.from.to_string() == SOURCES[1];
+        match said {
+            Reach::Unknown(_) => {
+                unknown += 1;
+                if stranger {
+                    unclear.push(packet.port);
+                }
+            }
+            said if (*said == Reach::Open) != answered => wrong.push(format!("{packet:?}")),
+            Reach::Open if stranger => open.push(packet.port),
+            _ => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{what}: {}\n{rules:#?}", wrong.join("\n"));
+    (packets.len(), unknown, open, unclear)
+}
+
+fn check(crossing: &Crossing, suite: &Suite, stock: &Stock, flavour: &str, script: &str) {
+    let subject = format!("{} {} {flavour}", suite.name(), stock.name);
+    let (rules, network, source) = match rules_of(crossing, suite, script) {
+        Ok(told) => told,
+        Err(error) => return results::skipped(TEST, subject.trim(), format!("NOT TESTED: {error}")),
+    };
+    let (packets, unknown, open, unclear) = compare(crossing, &rules, &network, &subject);
+    assert_eq!(open, stock.open, "{subject}: open");
+    assert_eq!(unclear, stock.unclear, "{subject}: unclear");
+    let firewall = rules.judge_on(source, &network, &[]);
+    let published: Vec<u16> = firewall.published.iter().filter(|one| one.protocol == Tcp).map(|one| one.port).collect();
+    assert_eq!(published, stock.published, "{subject}: published: {:?}", firewall.published);
+    results::tested(TEST, subject.trim(), format!("{packets} packets by {source}, {unknown} answers unknown"));
+}
+
+/// Every family of the kernel's rules, empty again.
+fn clean(crossing: &Crossing, suite: &Suite) {
+    crossing.load("").unwrap();
+    let text = "for v in '' 6; do for t in raw mangle nat filter; do
+                  ip${v}tables-legacy -t $t -F; ip${v}tables-legacy -t $t -X
+                  for c in INPUT FORWARD OUTPUT; do ip${v}tables-legacy -t $t -P $c ACCEPT; done; done; done >/dev/null 2>&1; true";
+    let _ = rules_of(crossing, suite, text);
+}
+
+#[test]
+fn packets_do_what_is_said_of_the_rules_of_front_ends() {
+    let all = ["bullseye", "bookworm", "trixie", "sid", "focal", "jammy", "noble", "resolute"];
+    for name in chosen(Tier::current().pick(&["bookworm"], &all)) {
+        let Ok(suite) = Suite::find(name) else {
+            results::skipped(TEST, name, "NOT TESTED: there is no root file system of it");
+            continue;
+        };
+        for stock in &ALL {
+            let flavours: &[&str] = match stock.name {
+                "fail2ban" => Tier::current().pick(&["nftables-multiport"], &["nftables-multiport", "iptables-multiport"]),
+                _ => &[""],
+            };
+            for flavour in flavours {
+                let crossing = Crossing::new().unwrap();
+                check(&crossing, &suite, stock, flavour, &stock.script.replace("BANACTION", flavour));
+            }
+        }
+    }
+}
+
+/// What dockerd 28 writes for two published ports and one on loopback (a stand-in: written after its rules, not by it).
+const DOCKER: &str = "*raw
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -d 172.17.0.2/32 ! -i docker0 -j DROP
+-A PREROUTING -d 127.0.0.1/32 ! -i lo -p tcp -m tcp --dport 3306 -j DROP
+COMMIT
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD DROP [0:0]
+:DOCKER - [0:0]
+:DOCKER-BRIDGE - [0:0]
+:DOCKER-CT - [0:0]
+:DOCKER-FORWARD - [0:0]
+:DOCKER-ISOLATION-STAGE-1 - [0:0]
+:DOCKER-ISOLATION-STAGE-2 - [0:0]
+:DOCKER-USER - [0:0]
+-A FORWARD -j DOCKER-USER
+-A FORWARD -j DOCKER-FORWARD
+-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT
+-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 6379 -j ACCEPT
+-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p udp -m udp --dport 53 -j ACCEPT
+-A DOCKER ! -i docker0 -o docker0 -j DROP
+-A DOCKER-BRIDGE -o docker0 -j DOCKER
+-A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A DOCKER-FORWARD -j DOCKER-CT
+-A DOCKER-FORWARD -j DOCKER-ISOLATION-STAGE-1
+-A DOCKER-FORWARD -j DOCKER-BRIDGE
+-A DOCKER-FORWARD -i docker0 -j ACCEPT
+-A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2
+-A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP
+USER
+-A DOCKER-USER -j RETURN
+COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:DOCKER - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+-A DOCKER -i docker0 -j RETURN
+-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
+-A DOCKER -d 198.51.100.10/32 ! -i docker0 -p tcp -m tcp --dport 31000 -j DNAT --to-destination 172.17.0.2:6379
+-A DOCKER -d 127.0.0.1/32 ! -i docker0 -p tcp -m tcp --dport 3306 -j DNAT --to-destination 172.17.0.2:6379
+-A DOCKER ! -i docker0 -p udp -m udp --dport 53 -j DNAT --to-destination 172.17.0.2:53
+COMMIT
+";
+
+/// What kube-proxy writes for a service of two pods at a NodePort and one at a cluster's address (a stand-in).
+const KUBERNETES: &str = "*nat
+:PREROUTING ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:KUBE-SERVICES - [0:0]
+:KUBE-NODEPORTS - [0:0]
+:KUBE-EXT-A - [0:0]
+:KUBE-SVC-A - [0:0]
+:KUBE-SEP-A - [0:0]
+:KUBE-SEP-B - [0:0]
+:KUBE-MARK-MASQ - [0:0]
+:KUBE-POSTROUTING - [0:0]
+-A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES
+-A POSTROUTING -m comment --comment \"kubernetes postrouting rules\" -j KUBE-POSTROUTING
+-A KUBE-SERVICES -d 10.96.0.1/32 -p tcp -m comment --comment \"default/kubernetes:https cluster IP\" -m tcp --dport 443 -j KUBE-SVC-A
+-A KUBE-SERVICES -m comment --comment \"kubernetes service nodeports\" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
+-A KUBE-NODEPORTS -p tcp -m comment --comment \"default/web\" -m tcp --dport 30500 -j KUBE-EXT-A
+-A KUBE-EXT-A -j KUBE-MARK-MASQ
+-A KUBE-EXT-A -j KUBE-SVC-A
+-A KUBE-SVC-A -m comment --comment \"default/web -> 172.17.0.2:80\" -m statistic --mode random --probability 0.50000000000 -j KUBE-SEP-A
+-A KUBE-SVC-A -m comment --comment \"default/web -> 172.17.0.2:9000\" -j KUBE-SEP-B
+-A KUBE-SEP-A -p tcp -m tcp -j DNAT --to-destination 172.17.0.2:80
+-A KUBE-SEP-B -p tcp -m tcp -j DNAT --to-destination 172.17.0.2:9000
+-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000
+-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN
+-A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0
+-A KUBE-POSTROUTING -m comment --comment \"kubernetes service traffic requiring SNAT\" -j MASQUERADE --random-fully
+COMMIT
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD DROP [0:0]
+:KUBE-FORWARD - [0:0]
+:KUBE-FIREWALL - [0:0]
+-A INPUT -j KUBE-FIREWALL
+-A FORWARD -m comment --comment \"kubernetes forwarding rules\" -j KUBE-FORWARD
+-A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -m comment --comment \"block incoming localnet connections\" -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP
+-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP
+-A KUBE-FORWARD -m comment --comment \"kubernetes forwarding rules\" -m mark --mark 0x4000/0x4000 -j ACCEPT
+-A KUBE-FORWARD -m comment --comment \"kubernetes forwarding conntrack rule\" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+COMMIT
+";
+
+/// What dockerd 29 writes with `firewall-backend=nftables` (a stand-in).
+const DOCKER_NFT: &str = r#"table ip docker-bridges {
+ map filter-forward-in-jumps {
+  type ifname : verdict
+  elements = { "docker0" : jump filter-forward-in__docker0 }
+ }
+ map filter-forward-out-jumps {
+  type ifname : verdict
+  elements = { "docker0" : jump filter-forward-out__docker0 }
+ }
+ chain filter-FORWARD {
+  type filter hook forward priority filter; policy accept;
+  oifname vmap @filter-forward-in-jumps
+  iifname vmap @filter-forward-out-jumps
+ }
+ chain nat-PREROUTING {
+  type nat hook prerouting priority dstnat; policy accept;
+  fib daddr type local counter jump nat-prerouting-and-output
+ }
+ chain nat-prerouting-and-output {
+  iifname != "docker0" tcp dport 8080 counter dnat to 172.17.0.2:80 comment "DNAT"
+  iifname != "docker0" ip daddr 198.51.100.10 tcp dport 31000 counter dnat to 172.17.0.2:6379 comment "DNAT"
+  iifname != "docker0" udp dport 53 counter dnat to 172.17.0.2:53 comment "DNAT"
+ }
+ chain raw-PREROUTING {
+  type filter hook prerouting priority raw; policy accept;
+  ip daddr 172.17.0.2 iifname != "docker0" counter drop comment "DROP DIRECT ACCESS"
+ }
+ chain filter-forward-in__docker0 {
+  ct state established,related counter accept
+  iifname "docker0" counter accept comment "ICC"
+  ip daddr 172.17.0.2 tcp dport 80 counter accept
+  ip daddr 172.17.0.2 tcp dport 6379 counter accept
+  ip daddr 172.17.0.2 udp dport 53 counter accept
+  counter drop comment "UNPUBLISHED PORT DROP"
+ }
+ chain filter-forward-out__docker0 {
+  ct state established,related counter accept
+  counter accept comment "OUTGOING"
+ }
+}
+"#;
+
+const PUBLISHED: [u16; 2] = [8080, 31_000];
+
+#[test]
+fn packets_do_what_is_said_of_published_ports() {
+    let crossing = Crossing::new().unwrap();
+    let suite = Suite::find("bookworm").unwrap();
+    // What stands in the chain for users, and which published ports it leaves to a stranger.
+    let users: [(&str, &[u16]); 4] = [
+        ("", &PUBLISHED),
+        ("-A DOCKER-USER -i eth0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A DOCKER-USER -i eth0 -j DROP", &[]),
+        ("-A DOCKER-USER -i eth0 -p tcp -m conntrack --ctorigdstport 31000 --ctdir ORIGINAL -j DROP", &[8080]),
+        ("-A DOCKER-USER -i eth0 ! -s 10.0.0.0/8 -p tcp -m tcp --dport 80 -j REJECT", &[31_000]),
+    ];
+    let restores = Tier::current().pick(&["iptables-nft-restore"][..], &["iptables-nft-restore", "iptables-legacy-restore"]);
+    let mut cases = vec![("Docker, nftables (a stand-in)".to_owned(), format!("nft -f - <<'END'\n{DOCKER_NFT}\nEND"), &PUBLISHED[..])];
+    for restore in restores {
+        let name = |what: &str| format!("{what} by {restore} (a stand-in)");
+        for (number, (user, published)) in users.iter().enumerate() {
+            let rules = DOCKER.replace("\nUSER\n", &format!("\n{user}\n"));
+            cases.push((name(&format!("Docker {number}")), format!("{restore} <<'END'\n{rules}\nEND"), published));
+        }
+        cases.push((name("Kubernetes"), format!("{restore} <<'END'\n{KUBERNETES}\nEND"), &[30_500]));
+    }
+    for (name, script, expected) in cases {
+        clean(&crossing, &suite);
+        let (rules, network, source) = match rules_of(&crossing, &suite, &script) {
+            Ok(told) => told,
+            Err(error) => panic!("{name}: {error}"),
+        };
+        let (packets, unknown, _, _) = compare(&crossing, &rules, &network, &name);
+        assert_eq!(unknown, 0, "{name}");
+        let firewall = rules.judge_on(source, &network, &[]);
+        let published: Vec<u16> = firewall.published.iter().filter(|one| one.protocol == Tcp).map(|one| one.port).collect();
+        assert_eq!(published, expected, "{name}: {:?}", firewall.published);
+        assert!(firewall.published.iter().all(|one| one.reach == Reach::Open), "{name}: {:?}", firewall.published);
+        results::tested(TEST, &name, format!("{packets} packets by {source}"));
+    }
+}
