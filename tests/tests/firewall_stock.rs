@@ -11,9 +11,9 @@ use hostward_checks::observation::firewall::{Network, Reach};
 use hostward_checks::observation::socket::Protocol::{self, Tcp, Udp};
 use hostward_checks::parse::ruleset::Ruleset;
 use hostward_tests::crossing::{Crossing, HOST, PORTS, Packet, SOURCES};
+use hostward_tests::results;
 use hostward_tests::suite::{Suite, chosen};
 use hostward_tests::tier::Tier;
-use hostward_tests::results;
 
 const TEST: &str = "firewall stock";
 
@@ -76,7 +76,8 @@ fn rules_of(crossing: &Crossing, suite: &Suite, script: &str) -> Result<(Ruleset
         for (kind, at) in [("proc", "proc"), ("sysfs", "sys"), ("devtmpfs", "dev")] {
             nix::mount::mount(Some(kind), &root.join(at), Some(kind), nix::mount::MsFlags::empty(), None::<&str>)?;
         }
-        let output = Command::new("chroot").arg(&root).args(["sh", "-c", script]).env_clear().env("PATH", PATH).output()?;
+        let output =
+            Command::new("chroot").arg(&root).args(["sh", "-c", script]).env_clear().env("PATH", PATH).output()?;
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         anyhow::ensure!(output.status.success(), "{said}");
         // This thread alone: its file system is its own since the overlay was mounted.
@@ -163,7 +164,9 @@ fn packets_do_what_is_said_of_the_rules_of_front_ends() {
         };
         for stock in &ALL {
             let flavours: &[&str] = match stock.name {
-                "fail2ban" => Tier::current().pick(&["nftables-multiport"], &["nftables-multiport", "iptables-multiport"]),
+                "fail2ban" => {
+                    Tier::current().pick(&["nftables-multiport"], &["nftables-multiport", "iptables-multiport"])
+                }
                 _ => &[""],
             };
             for flavour in flavours {
@@ -315,12 +318,20 @@ fn packets_do_what_is_said_of_published_ports() {
     // What stands in the chain for users, and which published ports it leaves to a stranger.
     let users: [(&str, &[u16]); 4] = [
         ("", &PUBLISHED),
-        ("-A DOCKER-USER -i eth0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A DOCKER-USER -i eth0 -j DROP", &[]),
+        (
+            "-A DOCKER-USER -i eth0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A DOCKER-USER -i eth0 -j DROP",
+            &[],
+        ),
         ("-A DOCKER-USER -i eth0 -p tcp -m conntrack --ctorigdstport 31000 --ctdir ORIGINAL -j DROP", &[8080]),
         ("-A DOCKER-USER -i eth0 ! -s 10.0.0.0/8 -p tcp -m tcp --dport 80 -j REJECT", &[31_000]),
     ];
-    let restores = Tier::current().pick(&["iptables-nft-restore"][..], &["iptables-nft-restore", "iptables-legacy-restore"]);
-    let mut cases = vec![("Docker, nftables (a stand-in)".to_owned(), format!("nft -f - <<'END'\n{DOCKER_NFT}\nEND"), &PUBLISHED[..])];
+    let restores =
+        Tier::current().pick(&["iptables-nft-restore"][..], &["iptables-nft-restore", "iptables-legacy-restore"]);
+    let mut cases = vec![(
+        "Docker, nftables (a stand-in)".to_owned(),
+        format!("nft -f - <<'END'\n{DOCKER_NFT}\nEND"),
+        &PUBLISHED[..],
+    )];
     for restore in restores {
         let name = |what: &str| format!("{what} by {restore} (a stand-in)");
         for (number, (user, published)) in users.iter().enumerate() {
@@ -338,7 +349,8 @@ fn packets_do_what_is_said_of_published_ports() {
         let (packets, unknown, _, _) = compare(&crossing, &rules, &network, &name);
         assert_eq!(unknown, 0, "{name}");
         let firewall = rules.judge_on(source, &network, &[]);
-        let published: Vec<u16> = firewall.published.iter().filter(|one| one.protocol == Tcp).map(|one| one.port).collect();
+        let published: Vec<u16> =
+            firewall.published.iter().filter(|one| one.protocol == Tcp).map(|one| one.port).collect();
         assert_eq!(published, expected, "{name}: {:?}", firewall.published);
         assert!(firewall.published.iter().all(|one| one.reach == Reach::Open), "{name}: {:?}", firewall.published);
         results::tested(TEST, &name, format!("{packets} packets by {source}"));
