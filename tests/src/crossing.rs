@@ -86,6 +86,15 @@ impl Crossing {
             let length = if source.contains(':') { "128 nodad" } else { "32" };
             made.outside.ip(&format!("addr add {source}/{length} dev eth0"))?;
         }
+        // Rules that drop neighbour discovery are not what is asked about here.
+        let neighbours = [
+            (&made.host, "eth0", "02:00:00:00:00:01", &made.outside, "2001:db8:1::10"),
+            (&made.outside, "eth0", "02:00:00:00:00:02", &made.host, "2001:db8:1::2"),
+        ];
+        for (space, device, address, peer, at) in neighbours {
+            space.ip(&format!("link set {device} address {address}"))?;
+            peer.ip(&format!("-6 neigh replace {at} lladdr {address} dev eth0 nud permanent"))?;
+        }
         made.host.ip("route add default via 198.51.100.2")?;
         made.host.ip("-6 route add default via 2001:db8:1::2")?;
         made.host.ip("link add docker0 type bridge")?;
@@ -98,6 +107,10 @@ impl Crossing {
         for address in ["172.17.0.2/16", "fd00:17::2/64 nodad"] {
             made.container.ip(&format!("addr add {address} dev eth0"))?;
         }
+        made.host.ip("link set docker0 address 02:00:00:00:00:03")?;
+        made.container.ip("link set eth0 address 02:00:00:00:00:04")?;
+        made.container.ip("-6 neigh replace fd00:17::1 lladdr 02:00:00:00:00:03 dev eth0 nud permanent")?;
+        made.host.ip("-6 neigh replace fd00:17::2 lladdr 02:00:00:00:00:04 dev docker0 nud permanent")?;
         made.container.ip("route add default via 172.17.0.1")?;
         made.container.ip("-6 route add default via fd00:17::1")?;
         made.host.run(|| -> Result<()> {

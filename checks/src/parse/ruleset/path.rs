@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::STEPS;
 use super::model::{Chain, ChainId, Family, Hook, Ruleset};
 use super::packet::{Device, Packet, Tracked};
 use super::walk::{Doubt, State, Walk, Ways};
+use super::{Holds, STEPS};
 use crate::observation::firewall::{Network, Reach};
 
 /// Where connection tracking and the translation of destinations stand (`NF_IP_PRI_CONNTRACK`, `NF_IP_PRI_NAT_DST`); sources are
@@ -202,10 +202,17 @@ impl<'r> Paths<'r> {
                 tracked = true;
             }
             let mut next = Vec::new();
-            for state in states {
-                if !concerns(chain, &state.packet) {
-                    next.push(state);
-                    continue;
+            for mut state in states {
+                match concerns(chain, &state.packet) {
+                    Holds::No => {
+                        next.push(state);
+                        continue;
+                    }
+                    Holds::Yes => {}
+                    _ => {
+                        state = state.doubted(Doubt::chain(id, "which interface it is for"));
+                        next.push(state);
+                    }
                 }
                 let ways = self.walk(id, chain, state);
                 fate.dropped |= ways.drop;
@@ -237,21 +244,24 @@ fn track(state: &mut State<'_>) {
 }
 
 /// Whether the kernel shows the packet to the chain.
-fn concerns(chain: &Chain, packet: &Packet<'_>) -> bool {
-    let Some(base) = &chain.base else { return false };
+fn concerns(chain: &Chain, packet: &Packet<'_>) -> Holds {
+    let Some(base) = &chain.base else { return Holds::No };
     // Translated once, and never where the connection is not tracked.
     let translates = matches!(base.hook, Hook::Prerouting | Hook::Output);
     if base.nat && (packet.tracked == Tracked::Never || (translates && packet.original.is_some())) {
-        return false;
+        return Holds::No;
     }
     let device = match base.hook {
         Hook::Ingress => packet.came_by,
         Hook::Egress => packet.leaves_by,
-        _ => return true,
+        _ => return Holds::Yes,
     };
     match device {
-        Device::Named(name) => base.devices.iter().any(|one| one == name),
-        _ => true,
+        // Some versions of nft do not tell.
+        Device::Named(_) if base.devices.is_empty() => Holds::Perhaps,
+        Device::Named(name) if base.devices.iter().any(|one| one == name) => Holds::Yes,
+        Device::Named(_) | Device::Nowhere => Holds::No,
+        Device::Foreign => Holds::Perhaps,
     }
 }
 

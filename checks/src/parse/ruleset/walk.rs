@@ -15,7 +15,12 @@ pub(super) struct Doubt<'r> {
     what: &'r str,
 }
 
-impl Doubt<'_> {
+impl<'r> Doubt<'r> {
+    /// About a chain as a whole.
+    pub(super) fn chain(chain: &'r ChainId, what: &'r str) -> Self {
+        Self { chain, at: 0, what }
+    }
+
     /// The rule, as its program names it, and what of it is not understood.
     pub(super) fn text(&self) -> String {
         let (family, table, chain) = self.chain;
@@ -32,7 +37,8 @@ pub(super) struct State<'r> {
 }
 
 impl<'r> State<'r> {
-    fn doubted(self, doubt: Doubt<'r>) -> Self {
+    /// The same, only perhaps.
+    pub(super) fn doubted(self, doubt: Doubt<'r>) -> Self {
         Self { doubt: self.doubt.or(Some(doubt)), ..self }
     }
 }
