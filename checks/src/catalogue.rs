@@ -55,6 +55,7 @@ pub static ALL: &[&Check] = &[
     &metadata::local_access::CHECK,
     &metadata::user_data::CHECK,
     &platform::security_center::CHECK,
+    &platform::audit::CHECK,
     &platform::kernel::CHECK,
     &policy::waivers::CHECK,
 ];

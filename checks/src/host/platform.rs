@@ -1,4 +1,4 @@
-//! What files say of the platform: whether Security Center's agent is installed, and the kernel's settings.
+//! What files say of the platform: whether Security Center's agent is installed, the kernel's settings, and what is kept of logs.
 
 use std::path::Path;
 
@@ -6,6 +6,8 @@ use crate::fact::Fact;
 use crate::observation::platform::SECURITY_CENTER;
 use crate::snapshot::{Miss, Reader};
 
+mod drop_ins;
+pub mod logging;
 pub mod sysctl;
 
 /// What is installed and set.
@@ -15,6 +17,8 @@ pub struct Platform {
     pub security_center: Fact<()>,
     /// Kernel settings that the next boot makes.
     pub sysctl: sysctl::Sysctl,
+    /// What is kept of logs.
+    pub logging: logging::Logging,
 }
 
 impl Platform {
@@ -24,6 +28,7 @@ impl Platform {
         Self {
             security_center: reader.meta(&client).map_or_else(Miss::fact, |_| Fact::Known(())),
             sysctl: sysctl::Sysctl::read(reader),
+            logging: logging::Logging::read(reader),
         }
     }
 }

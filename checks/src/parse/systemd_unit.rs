@@ -101,8 +101,7 @@ impl Unit {
 
     /// Whether a key is a true boolean.
     pub fn is_on(&self, section: &str, key: &str) -> bool {
-        let value = self.value(section, key).map(<[u8]>::to_ascii_lowercase);
-        value.is_some_and(|value| [&b"yes"[..], b"true", b"on", b"1", b"y", b"t"].contains(&value.as_slice()))
+        self.value(section, key).is_some_and(is_true)
     }
 
     /// What `Environment=` sets.
@@ -110,6 +109,11 @@ impl Unit {
         let words = self.values(section, "Environment").into_iter().flat_map(split);
         words.filter_map(|word| pair(&word.text)).collect()
     }
+}
+
+/// Whether a boolean is true (`parse_boolean`).
+pub fn is_true(value: &[u8]) -> bool {
+    [&b"yes"[..], b"true", b"on", b"1", b"y", b"t"].contains(&value.to_ascii_lowercase().as_slice())
 }
 
 fn pair(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {

@@ -1,16 +1,12 @@
 //! What kernel settings the next boot makes: the files of `sysctl.d(5)` in the order in which they are read.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::drop_ins::{self, is_last};
 use crate::fact::{Fact, Why};
 use crate::parse::sysctl::{Assignment, path, sysctl};
-use crate::snapshot::{Kind, Miss, Reader, glob_match};
+use crate::snapshot::{Miss, Reader, glob_match};
 
-/// Of files of one name the first of these holds (`CONF_PATHS`, `src/basic/constants.h`).
-const DIRS: [&str; 5] =
-    ["/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d"];
 /// Read by procps itself, and by systemd only where a link below `/etc/sysctl.d` leads to it.
 const CLASSIC: &str = "/etc/sysctl.conf";
 /// Where systemd's own programs are.
@@ -24,8 +20,6 @@ pub struct Sysctl {
     files: Vec<File>,
     /// Whether systemd-sysctl would read patterns.
     patterns: bool,
-    /// Directories that could not be listed.
-    unread: Vec<(PathBuf, Why)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,32 +43,16 @@ impl Sysctl {
     /// Reads every file that would be read at boot.
     pub fn read(reader: &Reader<'_>) -> Self {
         let mut out = Self { patterns: knows_patterns(reader), ..Self::default() };
-        let mut named: BTreeMap<OsString, PathBuf> = BTreeMap::new();
-        for dir in DIRS {
-            let names = match reader.names(Path::new(dir)) {
-                Ok(names) => names,
-                Err(Miss::Absent | Miss::Pending) => continue,
-                Err(Miss::Unreadable(why)) => {
-                    out.unread.push((PathBuf::from(dir), why));
-                    continue;
-                }
-            };
-            for name in names {
-                let bytes = name.as_os_str().as_encoded_bytes();
-                if bytes.ends_with(b".conf") && !bytes.starts_with(b".") {
-                    named.entry(name.clone().into_os_string()).or_insert_with(|| Path::new(dir).join(name));
-                }
-            }
+        for drop_in in drop_ins::read(reader, "sysctl.d") {
+            out.files.push(File { path: drop_in.path, lines: drop_in.content.map(|bytes| sysctl(bytes).0) });
         }
-        let classic = (!has_systemd(reader)).then(|| PathBuf::from(CLASSIC));
-        for path in named.into_values().chain(classic) {
-            let lines = match content(reader, &path) {
-                Ok(bytes) => Ok(sysctl(bytes).0),
-                // A link that leads nowhere is as good as no file.
-                Err(Miss::Absent | Miss::Pending) => continue,
-                Err(Miss::Unreadable(why)) => Err(why),
-            };
-            out.files.push(File { path, lines });
+        if !has_systemd(reader) {
+            let path = PathBuf::from(CLASSIC);
+            match reader.file(&path) {
+                Ok(view) => out.files.push(File { path, lines: Ok(sysctl(view.bytes).0) }),
+                Err(Miss::Unreadable(why)) => out.files.push(File { path, lines: Err(why) }),
+                Err(Miss::Absent | Miss::Pending) => {}
+            }
         }
         out
     }
@@ -82,9 +60,6 @@ impl Sysctl {
     /// What the next boot sets a key to, e.g. `kernel.randomize_va_space`. Absent: nothing sets it.
     pub fn at_boot(&self, key: &str) -> Fact<Setting> {
         let key = path(key);
-        if let Some((_, why)) = self.unread.first() {
-            return Fact::Unknown(why.clone());
-        }
         // What names the setting counts before patterns do, wherever they stand; else the last counts.
         let mut unread = None;
         for file in self.files.iter().rev() {
@@ -116,9 +91,9 @@ impl Sysctl {
 
     /// Whether a drop-in of this name in `/etc/sysctl.d` would be read after every other file.
     pub fn is_last(&self, name: &str) -> bool {
-        let (ours, name) = (Path::new(DIRS[0]).join(name), std::ffi::OsStr::new(name));
-        let after = |file: &File| file.path == Path::new(CLASSIC) || file.path.file_name() > Some(name);
-        self.unread.is_empty() && self.files.iter().all(|file| file.path == ours || !after(file))
+        let classic = Path::new(CLASSIC);
+        let mut paths = self.files.iter().map(|file| file.path.as_path());
+        paths.all(|path| path != classic && is_last(name, std::iter::once(path)))
     }
 }
 
@@ -134,15 +109,6 @@ fn matches(pattern: &str, key: &str) -> bool {
     let (patterns, parts): (Vec<&str>, Vec<&str>) = (pattern.split('/').collect(), key.split('/').collect());
     let fits = |(pattern, part): (&&str, &&str)| glob_match(pattern.as_bytes(), part.as_bytes());
     patterns.len() == parts.len() && patterns.iter().zip(&parts).all(fits)
-}
-
-/// The content; a link to `/dev/null` is an empty file, whether there is a `/dev` or not.
-fn content<'s>(reader: &Reader<'s>, path: &Path) -> Result<&'s [u8], Miss> {
-    let node = reader.walk(path, false)?;
-    if node.meta.kind == Kind::Link && node.body.target.as_deref() == Some(Path::new("/dev/null")) {
-        return Ok(&[]);
-    }
-    reader.file(path).map(|view| view.bytes)
 }
 
 fn has_systemd(reader: &Reader<'_>) -> bool {
