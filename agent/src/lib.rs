@@ -1,7 +1,7 @@
 //! hostward: the binary and everything that touches the machine.
 //!
 //! Layers, lowest first: [`sanitize`], [`nearest`], [`exit_code`], [`files`], [`lock`] · [`root`] · [`tree`] · [`transaction`] · [`apply`] ·
-//! [`record`], [`observe`], [`audit`] · [`survey`], [`config`], [`baseline`] · [`live`], [`firewall`] · [`judge`] · [`plan`] · [`report`] · [`remedy`] · [`resident`] · [`doctor`] · [`command`] · [`cli`].
+//! [`record`], [`observe`], [`audit`] · [`survey`], [`config`], [`baseline`], [`known_sources`] · [`live`], [`firewall`] · [`judge`] · [`plan`] · [`report`] · [`remedy`] · [`resident`] · [`doctor`] · [`command`] · [`cli`].
 
 pub mod apply;
 pub mod audit;
@@ -14,6 +14,7 @@ pub mod exit_code;
 pub mod files;
 pub mod firewall;
 pub mod judge;
+pub mod known_sources;
 pub mod live;
 pub mod lock;
 pub mod nearest;

@@ -10,6 +10,7 @@ pub mod netlink;
 pub mod network;
 pub mod platform;
 pub mod process;
+mod refused;
 pub mod sockets;
 
 use std::net::IpAddr;

@@ -55,8 +55,10 @@ pub static ALL: &[&Check] = &[
     &metadata::local_access::CHECK,
     &metadata::user_data::CHECK,
     &platform::security_center::CHECK,
+    &platform::login_anomaly::CHECK,
     &platform::audit::CHECK,
     &platform::kernel::CHECK,
+    &platform::trusted_boot::CHECK,
     &policy::waivers::CHECK,
 ];
 

@@ -90,6 +90,12 @@ pub struct Limits {
     pub password_history: i64,
     /// Most failed attempts before a lock-out.
     pub lockout_attempts: i64,
+    /// Refused logins from one source that are a burst.
+    pub login_failures: i64,
+    /// Within how many seconds.
+    pub login_failure_seconds: i64,
+    /// For how many days a source is new after its first login.
+    pub new_source_days: i64,
     /// Least RSA bits.
     pub rsa_bits: u32,
     /// Least RSA bits asked for by the enhanced profile.
@@ -110,6 +116,9 @@ impl Default for Limits {
             password_classes: 3,
             password_history: 5,
             lockout_attempts: 10,
+            login_failures: 10,
+            login_failure_seconds: 600,
+            new_source_days: 7,
             rsa_bits: 2048,
             rsa_bits_enhanced: 3072,
         }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use hostward_checks::access::Access;
 use hostward_checks::catalogue;
 use hostward_checks::check::{Check, Input, Profile};
+use hostward_checks::fact::Fact;
 use hostward_checks::observation::Mode;
 use hostward_checks::policy::Policy;
 
@@ -15,6 +16,7 @@ use crate::baseline::Baseline;
 use crate::config::{self, Budget, Configuration, CrossCheck, Settings, Sources};
 use crate::exit_code::{Ends, ExitCode};
 use crate::judge::{self, Judged, Rules};
+use crate::known_sources;
 use crate::observe::cross_check::cross_checks;
 use crate::observe::metadata::Endpoint;
 use crate::survey::{Survey, Wanted, survey};
@@ -183,6 +185,12 @@ pub fn look_alone(args: &Looking, all: &Configuration, baseline: Option<&Baselin
         let budget = args.password_budget.or(all.settings.password_budget).unwrap_or(passwords::USUAL);
         let words = if args.wordlist.is_empty() { &all.settings.wordlists } else { &args.wordlist };
         survey.seen.passwords = passwords::try_passwords(&survey.host, &survey.seen, budget, words.clone());
+    }
+    if checks.iter().any(|check| check.id == "platform.login-anomaly") && nix::unistd::geteuid().is_root() {
+        let now = survey.seen.now;
+        if let Fact::Known(logins) = &mut survey.seen.logins {
+            logins.known_sources = known_sources::note(&crate::survey::state_dir(), logins, now);
+        }
     }
     let input = Input { host: &survey.host, seen: &survey.seen, access: &access, policy: &all.policy };
     let rules = Rules { policy: &all.policy, now: survey.seen.now, baseline };

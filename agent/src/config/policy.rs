@@ -53,6 +53,9 @@ struct LimitsFragment {
     password_classes: Option<i64>,
     password_history: Option<i64>,
     lockout_attempts: Option<i64>,
+    login_failures: Option<i64>,
+    login_failure_window: Option<i64>,
+    new_source_days: Option<i64>,
     rsa_bits: Option<i64>,
     rsa_bits_enhanced: Option<i64>,
 }
@@ -119,6 +122,9 @@ fn limits(table: &mut Section<'_, '_>) -> LimitsFragment {
         password_classes: table.get("password-classes", number(0, 4)),
         password_history: table.get("password-history", number(0, 400)),
         lockout_attempts: table.get("lockout-attempts", number(1, 1000)),
+        login_failures: table.get("login-failures", number(2, 1_000_000)),
+        login_failure_window: table.get("login-failure-window", seconds),
+        new_source_days: table.get("new-source-days", number(0, 365)),
         rsa_bits: table.get("rsa-bits", number(1024, 16_384)),
         rsa_bits_enhanced: table.get("rsa-bits-enhanced", number(1024, 16_384)),
     }
@@ -182,6 +188,9 @@ impl Fragment {
         replace(&mut limits.password_classes, new.password_classes);
         replace(&mut limits.password_history, new.password_history);
         replace(&mut limits.lockout_attempts, new.lockout_attempts);
+        replace(&mut limits.login_failures, new.login_failures);
+        replace(&mut limits.login_failure_window, new.login_failure_window);
+        replace(&mut limits.new_source_days, new.new_source_days);
         replace(&mut limits.rsa_bits, new.rsa_bits);
         replace(&mut limits.rsa_bits_enhanced, new.rsa_bits_enhanced);
         add(&mut self.approved_keys, later.approved_keys);
@@ -224,6 +233,9 @@ impl Fragment {
                 password_classes: said.password_classes.unwrap_or(limits.password_classes),
                 password_history: said.password_history.unwrap_or(limits.password_history),
                 lockout_attempts: said.lockout_attempts.unwrap_or(limits.lockout_attempts),
+                login_failures: said.login_failures.unwrap_or(limits.login_failures),
+                login_failure_seconds: said.login_failure_window.unwrap_or(limits.login_failure_seconds),
+                new_source_days: said.new_source_days.unwrap_or(limits.new_source_days),
                 rsa_bits: bits(said.rsa_bits, limits.rsa_bits),
                 rsa_bits_enhanced: bits(said.rsa_bits_enhanced, limits.rsa_bits_enhanced),
             },

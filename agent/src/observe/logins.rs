@@ -1,4 +1,4 @@
-//! Logins of the last 30 days: from the journal, syslog files, wtmp and lastlog.
+//! Logins of the last 30 days, accepted and refused: from the journal, syslog files, wtmp and lastlog.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -15,6 +15,7 @@ use jiff::tz::TimeZone;
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
 use super::command;
+use super::refused::Counter;
 
 /// How far back.
 const DAYS: i64 = 30;
@@ -35,6 +36,7 @@ struct Found {
     now: UnixSeconds,
     offset: i64,
     newest: BTreeMap<Alike, Login>,
+    refused: Counter,
     since: Option<UnixSeconds>,
 }
 
@@ -68,12 +70,17 @@ impl Found {
             if reader.by_ref().take(LINE_BYTES).read_until(b'\n', &mut line)? == 0 {
                 return Ok(broken);
             }
-            let wanted = line.windows(10).any(|window| window == b" Accepted ");
-            if !wanted && !first {
+            if !first && !sshd_log::is_about_logins(&line) {
                 continue;
             }
             match sshd_log::line(line.strip_suffix(b"\n").unwrap_or(&line), &clock) {
                 sshd_log::Line::Accepted(login) => self.add(login),
+                sshd_log::Line::Refused(refusal) => {
+                    self.covers(refusal.at);
+                    if (self.from()..=self.now + 86_400).contains(&refusal.at) {
+                        self.refused.add(&refusal, teller);
+                    }
+                }
                 sshd_log::Line::Other(Some(at)) if first => self.covers(at),
                 sshd_log::Line::Other(_) => {}
                 sshd_log::Line::Defect(_) => broken += 1,
@@ -85,7 +92,13 @@ impl Found {
 
 /// The recent logins of the running host, whose root directory is `root`.
 pub fn logins(root: &Path, now: UnixSeconds) -> Fact<Logins> {
-    let mut found = Found { now, offset: zone_offset(root, now), newest: BTreeMap::new(), since: None };
+    let mut found = Found {
+        now,
+        offset: zone_offset(root, now),
+        newest: BTreeMap::new(),
+        refused: Counter::default(),
+        since: None,
+    };
     let mut sources = Vec::new();
     journal(&mut found, &mut sources);
     for path in logs(&root.join("var/log"), found.from()) {
@@ -105,7 +118,8 @@ pub fn logins(root: &Path, now: UnixSeconds) -> Fact<Logins> {
     }
     let mut accepted: Vec<Login> = found.newest.into_values().collect();
     accepted.sort_by_key(|login| std::cmp::Reverse(login.at));
-    Fact::Known(Logins { accepted, sources, since: found.since })
+    let refused = found.refused.finish();
+    Fact::Known(Logins { accepted, sources, since: found.since, refused, ..Logins::default() })
 }
 
 /// The host's time zone: that of `/etc/localtime`, else UTC.
@@ -251,7 +265,8 @@ mod tests {
         std::fs::write(log.join("authentic"), line(22, "no")).unwrap();
         nix::unistd::mkfifo(&log.join("secure"), nix::sys::stat::Mode::S_IRWXU).unwrap();
 
-        let mut found = Found { now: NOW, offset: 0, newest: BTreeMap::new(), since: None };
+        let mut found =
+            Found { now: NOW, offset: 0, newest: BTreeMap::new(), refused: Counter::default(), since: None };
         let paths = logs(&log, 0);
         let names: Vec<_> = paths.iter().filter_map(|path| path.file_name()?.to_str()).collect();
         assert_eq!(names, ["auth.log", "auth.log.1", "auth.log.2.gz"]);

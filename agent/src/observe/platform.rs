@@ -1,5 +1,6 @@
-//! The platform: whether this is ECS, and which agents and loggers run.
+//! The platform: whether this is ECS, which agents and loggers run, kernel settings, the TPM.
 
+use std::io::Read;
 use std::path::Path;
 
 use hostward_checks::catalogue::platform::kernel;
@@ -23,7 +24,29 @@ pub fn platform(ecs: Result<(), Why>) -> Platform {
         Err(Why::NotAsked(_)) => Fact::Known(false),
         Err(why) => Fact::Unknown(why),
     };
-    Platform { ecs, programs: programs(), kernel: kernel::keys().map(|key| (key, setting(key))).collect() }
+    let kernel = kernel::keys().map(|key| (key, setting(key))).collect();
+    Platform { ecs, programs: programs(), kernel, measured_boot: measured_boot() }
+}
+
+/// Whether the first TPM's log of the start holds anything.
+fn measured_boot() -> Fact<bool> {
+    if !Path::new("/sys/class/tpm/tpm0").exists() {
+        return Fact::Absent;
+    }
+    let log = std::fs::File::open("/sys/kernel/security/tpm0/binary_bios_measurements");
+    match log.and_then(|mut log| log.read(&mut [0; 1])) {
+        Ok(read) => Fact::Known(read > 0),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mounted = std::fs::read_dir("/sys/kernel/security").is_ok_and(|mut entries| entries.next().is_some());
+            if mounted {
+                Fact::Known(false)
+            } else {
+                Fact::Unknown(Why::Failed("securityfs is not mounted".to_owned()))
+            }
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Fact::Unknown(Why::Denied),
+        Err(error) => Fact::Unknown(Why::Failed(error.to_string())),
+    }
 }
 
 fn programs() -> Fact<Programs> {

@@ -29,6 +29,9 @@ pub const GUESSES: &str = "accounts.weak-password";
 /// What counts as an access to the metadata service in normal mode.
 pub const ACCESS: &str = "metadata.hardened";
 
+/// It rests on the logs of a month, which are read for a full look alone.
+pub const LOGINS: &str = "platform.login-anomaly";
+
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Extent {
@@ -44,7 +47,7 @@ impl Extent {
     /// Whether a look of this extent asks a check, where the policy wants it.
     pub fn asks(self, check: &str) -> bool {
         match self {
-            Self::Usual => ![GUESSES, ACCESS].contains(&check),
+            Self::Usual => ![GUESSES, ACCESS, LOGINS].contains(&check),
             Self::Full => check != GUESSES,
             Self::Passwords => check == GUESSES,
         }

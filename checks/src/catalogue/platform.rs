@@ -2,7 +2,13 @@
 
 pub mod audit;
 pub mod kernel;
+pub mod login_anomaly;
 pub mod security_center;
+pub mod trusted_boot;
+
+/// Where the question does not arise.
+const NOT_ECS: crate::check::Text =
+    crate::check::Text { en: "this is not an ECS instance", zh: "这不是 ECS 实例" };
 
 #[cfg(test)]
 mod testing;

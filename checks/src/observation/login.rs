@@ -1,8 +1,10 @@
 //! Logins of the recent past: who, how, from where, with which key.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::UnixSeconds;
+use crate::fact::{Fact, Why};
 
 /// What the logs told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +15,42 @@ pub struct Logins {
     pub sources: Vec<(String, Result<(), String>)>,
     /// The earliest moment that the sources cover, where it is known.
     pub since: Option<UnixSeconds>,
+    /// Logins that were refused.
+    pub refused: Refused,
+    /// Sources that have logged in before.
+    pub known_sources: KnownSources,
+}
+
+/// Logins that were refused: how many from where and when. No names: who mistypes gives a password for one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// By source, each minute's first second with the number of attempts in it, ascending.
+    pub sources: BTreeMap<IpAddr, Vec<(UnixSeconds, u32)>>,
+    /// There were too many to be counted: none before this moment is.
+    pub counted_since: Option<UnixSeconds>,
+}
+
+/// Sources of accepted logins, kept over scans.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownSources {
+    /// When each was first seen, by [`network_of`].
+    pub first: Fact<BTreeMap<IpAddr, UnixSeconds>>,
+    /// When the list was begun: whoever came before is nobody new.
+    pub began: UnixSeconds,
+}
+
+impl Default for KnownSources {
+    fn default() -> Self {
+        Self { first: Fact::Unknown(Why::NotAsked("the list of known sources was not read")), began: 0 }
+    }
+}
+
+/// What counts as one source: an IPv4 address, and of IPv6 the /64, for hosts change the rest as they like.
+pub fn network_of(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+        v4 @ IpAddr::V4(_) => v4,
+    }
 }
 
 /// Who tells of a login.

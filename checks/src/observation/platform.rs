@@ -22,6 +22,8 @@ pub struct Platform {
     pub programs: Fact<Programs>,
     /// Kernel settings by the name that `sysctl(8)` gives them, with the text that the kernel gives. Absent: this kernel has no such setting.
     pub kernel: BTreeMap<&'static str, Fact<String>>,
+    /// Whether the kernel has a log of what a TPM measured of the start. Absent: there is no TPM.
+    pub measured_boot: Fact<bool>,
 }
 
 /// Running programs.
@@ -45,7 +47,12 @@ pub struct Program {
 impl Platform {
     /// Nothing was looked at.
     pub fn unseen(why: &Why) -> Self {
-        Self { ecs: Fact::Unknown(why.clone()), programs: Fact::Unknown(why.clone()), kernel: BTreeMap::new() }
+        Self {
+            ecs: Fact::Unknown(why.clone()),
+            programs: Fact::Unknown(why.clone()),
+            kernel: BTreeMap::new(),
+            measured_boot: Fact::Unknown(why.clone()),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Log lines of sshd that tell of an accepted login: syslog files and the journal's `short-iso` output.
+//! Log lines of sshd that tell of an accepted or refused login: syslog files and the journal's `short-iso` output.
 //!
 //! What stands in such a line was chosen in part by a client: the user's name, a certificate's id. A line that can be read in
 //! two ways is a defect, never a login.
@@ -25,17 +25,46 @@ pub struct Clock {
 pub enum Line {
     /// sshd accepted a login.
     Accepted(Login),
+    /// sshd refused a login.
+    Refused(Refusal),
     /// Something else, at this time where it has one.
     Other(Option<UnixSeconds>),
     /// An accepted login that could be read in several ways, or in none.
     Defect(&'static str),
 }
 
+/// A login that was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// When.
+    pub at: UnixSeconds,
+    /// From where.
+    pub source: IpAddr,
+    /// How many attempts this line stands for: syslog daemons join lines that repeat.
+    pub times: u32,
+    /// Whether it tells of a connection that ended without a login, rather than of one wrong password.
+    pub ended: bool,
+}
+
+/// Whether a line may tell of a login: cheap, and never wrong about one that does.
+pub fn is_about_logins(bytes: &[u8]) -> bool {
+    let message = bytes.windows(3).position(|window| window == b"]: ").and_then(|at| bytes.get(at + 3..));
+    message.is_some_and(|message| {
+        message.starts_with(b"Accepted ") || REFUSALS.iter().any(|word| message.starts_with(word))
+    })
+}
+
+/// How messages begin that tell of a refused login.
+const REFUSALS: [&[u8]; 5] =
+    [b"Failed ", b"message repeated ", b"Connection closed by ", b"Connection reset by ", b"Disconnected from "];
+
 /// Reads one line, without its line feed.
 pub fn line(bytes: &[u8], clock: &Clock) -> Line {
     let Some((at, rest)) = stamp(bytes, clock) else { return Line::Other(None) };
     let Some(message) = message(rest) else { return Line::Other(Some(at)) };
-    let Some(accepted) = message.strip_prefix(b"Accepted ") else { return Line::Other(Some(at)) };
+    let Some(accepted) = message.strip_prefix(b"Accepted ") else {
+        return refusal(&bytes_text(message), at).map_or(Line::Other(Some(at)), Line::Refused);
+    };
     login(&bytes_text(accepted), at, clock.teller).map_or_else(Line::Defect, Line::Accepted)
 }
 
@@ -81,6 +110,38 @@ fn login(text: &str, at: UnixSeconds, told_by: Teller) -> Result<Login, &'static
         authority: authority.map(str::to_owned),
         told_by,
     })
+}
+
+/// A wrong password, or a connection that ended before it had logged in. What the client chose stands in the middle: the end counts.
+fn refusal(text: &str, at: UnixSeconds) -> Option<Refusal> {
+    if let Some(rest) = text.strip_prefix("message repeated ") {
+        let (times, rest) = rest.split_once(" times: [ ")?;
+        let one = refusal(rest.strip_suffix(']')?, at).filter(|_| !rest.starts_with("message repeated "))?;
+        return Some(Refusal { times: times.parse().ok().filter(|times| *times <= MOST_REPEATED)?, ..one });
+    }
+    // A key that is not accepted is no guess: clients offer all that they have.
+    if ["Failed password for ", "Failed keyboard-interactive"].iter().any(|start| text.starts_with(start)) {
+        let (_, tail) = text.rsplit_once(" from ")?;
+        let source = peer(tail.strip_suffix(" ssh2")?)?;
+        return Some(Refusal { at, source, times: 1, ended: false });
+    }
+    let ends = ["Connection closed by ", "Connection reset by ", "Disconnected from "];
+    let who = ends.iter().find_map(|start| text.strip_prefix(start))?.strip_suffix(" [preauth]")?;
+    let rest = ["authenticating user ", "invalid user "].iter().find_map(|start| who.strip_prefix(start))?;
+    let (before, port) = rest.rsplit_once(" port ")?;
+    let (_, address) = before.rsplit_once(' ')?;
+    let source = peer(&format!("{address} port {port}"))?;
+    Some(Refusal { at, source, times: 1, ended: true })
+}
+
+/// More repetitions in one line are no syslog daemon's.
+const MOST_REPEATED: u32 = 10_000;
+
+/// `192.0.2.1 port 5`.
+fn peer(text: &str) -> Option<IpAddr> {
+    let (address, port) = text.split_once(" port ")?;
+    port.parse::<u16>().ok()?;
+    Some(address.parse::<IpAddr>().ok()?.to_canonical())
 }
 
 /// The time at the start of a line and what follows it.
@@ -229,7 +290,7 @@ mod tests {
             format!("{at} sshd[1]: Invalid user  Accepted password for root from 1.2.3.4 port 1 ssh2"),
         ];
         for line in lines {
-            assert_eq!(read(&line), Line::Other(Some(1_772_272_800)), "{line}");
+            assert!(!matches!(read(&line), Line::Accepted(_)), "{line}");
         }
         let twice = [
             "Accepted password for root from 1.2.3.4 port 1 ssh2 from 5.6.7.8 port 2 ssh2",
@@ -245,8 +306,51 @@ mod tests {
             match read(&format!("{at} sshd[1]: {message}")) {
                 Line::Defect(_) => {}
                 Line::Accepted(login) => assert_eq!(login.source, Some("5.6.7.8".parse().unwrap()), "{message}"),
-                Line::Other(_) => panic!("{message}"),
+                Line::Refused(_) | Line::Other(_) => panic!("{message}"),
             }
+        }
+    }
+
+    #[test]
+    fn refused_logins_are_counted_by_source() {
+        let refused = |message: &str| match read(&format!("Feb 28 18:00:00 h sshd[1]: {message}")) {
+            Line::Refused(one) => Some((one.source.to_string(), one.times, one.ended)),
+            _ => None,
+        };
+        let is = |source: &str, times, ended| Some((source.to_owned(), times, ended));
+        for (message, want) in [
+            ("Failed password for root from 192.0.2.1 port 5 ssh2", is("192.0.2.1", 1, false)),
+            ("Failed password for invalid user x from ::ffff:192.0.2.1 port 5 ssh2", is("192.0.2.1", 1, false)),
+            ("Failed keyboard-interactive/pam for a b from 2001:db8::1 port 5 ssh2", is("2001:db8::1", 1, false)),
+            (
+                "message repeated 3 times: [ Failed password for root from 192.0.2.1 port 5 ssh2]",
+                is("192.0.2.1", 3, false),
+            ),
+            ("Connection closed by authenticating user root 192.0.2.1 port 5 [preauth]", is("192.0.2.1", 1, true)),
+            ("Disconnected from invalid user  192.0.2.1 port 5 [preauth]", is("192.0.2.1", 1, true)),
+            // A user's name that blames somebody else.
+            (
+                "Failed password for invalid user x from 9.9.9.9 port 1 ssh2 from 192.0.2.1 port 5 ssh2",
+                is("192.0.2.1", 1, false),
+            ),
+            (
+                "Connection reset by invalid user 9.9.9.9 port 1 [preauth] 192.0.2.1 port 5 [preauth]",
+                is("192.0.2.1", 1, true),
+            ),
+            ("Failed publickey for root from 192.0.2.1 port 5 ssh2: RSA SHA256:x", None),
+            ("Failed none for root from 192.0.2.1 port 5 ssh2", None),
+            ("Connection closed by 192.0.2.1 port 5 [preauth]", None),
+            ("Disconnected from user root 192.0.2.1 port 5", None),
+            ("Failed password for root from nowhere port 5 ssh2", None),
+            ("message repeated 4000000000 times: [ Failed password for root from 192.0.2.1 port 5 ssh2]", None),
+            (
+                "message repeated 2 times: [ message repeated 2 times: [ Failed password for a from 1.2.3.4 port 5 ssh2]]",
+                None,
+            ),
+        ] {
+            assert_eq!(refused(message), want, "{message}");
+            let line = format!("Feb 28 18:00:00 h sshd[1]: {message}");
+            assert!(want.is_none() || is_about_logins(line.as_bytes()), "{message}");
         }
     }
 

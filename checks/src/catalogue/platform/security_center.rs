@@ -64,9 +64,7 @@ fn check(input: &Input<'_>) -> Verdict {
     let mut tally = Tally::new();
     match &platform.ecs {
         Fact::Known(true) => {}
-        Fact::Known(false) | Fact::Absent => {
-            return Verdict::NotApplicable(Text { en: "this is not an ECS instance", zh: "这不是 ECS 实例" });
-        }
+        Fact::Known(false) | Fact::Absent => return Verdict::NotApplicable(super::NOT_ECS),
         Fact::Unknown(why) => tally.doubt("platform", why.clone()),
     }
     let programs = match &platform.programs {

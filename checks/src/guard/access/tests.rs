@@ -24,7 +24,7 @@ fn login(user: &str, method: &str, key: Option<&str>, told_by: Teller) -> Login 
 fn seen(accepted: Vec<Login>) -> Observations {
     let mut seen = Observations::offline(NOW);
     seen.mode = Mode::Live;
-    seen.logins = Fact::Known(Logins { accepted, sources: Vec::new(), since: None });
+    seen.logins = Fact::Known(Logins { accepted, ..Logins::default() });
     seen
 }
 
