@@ -1,5 +1,6 @@
 //! What is seen of the running host that is not a file: sockets and their owners, daemons, logins, the firewall.
 
+pub mod access_keys;
 pub mod command;
 pub mod cross_check;
 pub mod daemons;
@@ -20,6 +21,7 @@ use hostward_checks::fact::{Fact, Why};
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::SockaddrStorage;
 
+pub use access_keys::access_keys;
 pub use daemons::daemons;
 pub use firewall::firewall;
 pub use logins::{logins, zone};

@@ -3,6 +3,7 @@
 use crate::check::Check;
 
 pub mod accounts;
+pub mod credentials;
 pub mod keys;
 pub mod metadata;
 pub mod platform;
@@ -54,6 +55,7 @@ pub static ALL: &[&Check] = &[
     &metadata::readiness::CHECK,
     &metadata::local_access::CHECK,
     &metadata::user_data::CHECK,
+    &credentials::access_key::CHECK,
     &platform::security_center::CHECK,
     &platform::login_anomaly::CHECK,
     &platform::audit::CHECK,

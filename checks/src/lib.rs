@@ -6,6 +6,7 @@
 pub use hostward_crypt as crypt;
 
 pub mod access;
+pub mod access_keys;
 pub mod candidate;
 pub mod catalogue;
 pub mod check;

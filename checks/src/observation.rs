@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::fact::{Fact, Why};
 
+pub mod access_key;
 pub mod firewall;
 pub mod login;
 pub mod metadata;
@@ -50,6 +51,8 @@ pub struct Observations {
     pub metadata: Fact<metadata::Metadata>,
     /// The password audit.
     pub passwords: Fact<password::PasswordAudit>,
+    /// AccessKeys in files.
+    pub access_keys: Fact<access_key::AccessKeys>,
     /// Addresses of the host's own interfaces.
     pub addresses: Fact<Vec<IpAddr>>,
     /// `/sys/class/dmi/id/product_name`, trimmed: `Alibaba Cloud ECS` on an ECS instance.
@@ -76,6 +79,7 @@ impl Observations {
             firewall: Fact::Unknown(OFFLINE),
             metadata: Fact::Unknown(OFFLINE),
             passwords: Fact::Unknown(Why::NotAsked("the password audit was not run")),
+            access_keys: Fact::Unknown(Why::NotAsked("AccessKeys were not looked for")),
             addresses: Fact::Unknown(OFFLINE),
             dmi_product: Fact::Unknown(OFFLINE),
             hostname: Fact::Unknown(OFFLINE),

@@ -2,6 +2,7 @@
 //! a line that cannot be understood never hides the others.
 
 pub mod access_conf;
+pub mod access_key;
 pub mod authorized_keys;
 pub mod iptables;
 pub mod key_blob;

@@ -42,6 +42,8 @@ pub struct Policy {
     pub allowed_listeners: Vec<AllowedListener>,
     /// Whether exposed ports are closed by a firewall rule or by stopping their unit.
     pub stop_exposed_units: bool,
+    /// Files, directories and patterns in which AccessKeys are looked for, beyond the known places.
+    pub credential_paths: Vec<String>,
     /// Users that may ask the metadata service, beyond root.
     pub metadata_users: Vec<String>,
     /// Whether `fix` may call the ECS OpenAPI with the instance's RAM role.
@@ -173,6 +175,7 @@ impl Policy {
             admin_sources: Vec::new(),
             allowed_listeners: Vec::new(),
             stop_exposed_units: false,
+            credential_paths: Vec::new(),
             metadata_users: Vec::new(),
             openapi: false,
             keep_transactions: 50,
@@ -215,6 +218,7 @@ impl Policy {
             admin_sources,
             allowed_listeners,
             stop_exposed_units,
+            credential_paths,
             metadata_users,
             openapi,
             keep_transactions,
@@ -249,6 +253,7 @@ impl Policy {
             format!("admin_sources {:?}", sorted(admin_sources)),
             format!("allowed_listeners {listeners:?}"),
             format!("stop_exposed_units {stop_exposed_units}"),
+            format!("credential_paths {:?}", sorted(credential_paths)),
             format!("metadata_users {:?}", sorted(metadata_users)),
             format!("openapi {openapi}"),
             format!("transactions {keep_transactions} {keep_days}"),

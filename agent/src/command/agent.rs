@@ -14,7 +14,7 @@ use crate::config;
 use crate::exit_code::{Ends, ExitCode};
 use crate::remedy::Named;
 use crate::resident::line::{End, Pace};
-use crate::resident::look::{ACCESS, Extent, GUESSES, LOGINS, answer};
+use crate::resident::look::{Extent, GUESSES, NOT_USUAL, answer};
 use crate::resident::{Setup, places, status, trace};
 
 /// The first word of the process that stays. No command has it.
@@ -102,7 +102,7 @@ fn look_once(looking: &Looking, extent: Extent) -> anyhow::Result<ExitCode> {
     // They choose between remedies, which only the report of a full look tells.
     looking.without_logins = extent != Extent::Full;
     match extent {
-        Extent::Usual => looking.skip.extend([GUESSES, ACCESS, LOGINS].map(str::to_owned)),
+        Extent::Usual => looking.skip.extend(NOT_USUAL.map(str::to_owned)),
         Extent::Full => looking.skip.push(GUESSES.to_owned()),
         Extent::Passwords if looking.checks(&all)?.contains(&GUESSES) => looking.only = vec![GUESSES.to_owned()],
         // The policy does not want it.

@@ -17,6 +17,7 @@ use crate::config::{self, Budget, Configuration, CrossCheck, Settings, Sources};
 use crate::exit_code::{Ends, ExitCode};
 use crate::judge::{self, Judged, Rules};
 use crate::known_sources;
+use crate::observe::access_keys::Limits;
 use crate::observe::cross_check::cross_checks;
 use crate::observe::metadata::Endpoint;
 use crate::survey::{Survey, Wanted, survey};
@@ -191,6 +192,10 @@ pub fn look_alone(args: &Looking, all: &Configuration, baseline: Option<&Baselin
         if let Fact::Known(logins) = &mut survey.seen.logins {
             logins.known_sources = known_sources::note(&crate::survey::state_dir(), logins, now);
         }
+    }
+    if checks.iter().any(|check| check.id == "credentials.access-key") {
+        let keys = crate::observe::access_keys(&survey.root, &survey.host, &all.policy, Limits::default());
+        survey.seen.access_keys = Fact::Known(keys);
     }
     let input = Input { host: &survey.host, seen: &survey.seen, access: &access, policy: &all.policy };
     let rules = Rules { policy: &all.policy, now: survey.seen.now, baseline };

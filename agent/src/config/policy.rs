@@ -11,7 +11,7 @@ use super::keys::key;
 use super::reader::{Document, Section};
 use super::value::{
     account, address, boolean, check, check_or_area, fixable_check, known_check, last_day, network, number, path, port,
-    profile, protocol, range, seconds, severity, text, window,
+    profile, protocol, range, searched, seconds, severity, text, window,
 };
 
 /// What one file says, or several merged. None: nothing.
@@ -31,6 +31,7 @@ pub(super) struct Fragment {
     admin_sources: Vec<String>,
     stop_units: Option<bool>,
     listeners: Vec<AllowedListener>,
+    credential_paths: Vec<String>,
     metadata_users: Vec<String>,
     openapi: Option<bool>,
     keep_transactions: Option<i64>,
@@ -91,6 +92,9 @@ pub(super) fn fragment(root: &mut Section<'_, '_>) -> Fragment {
     root.section("ports", |ports| {
         out.stop_units = ports.get("stop-units", boolean);
         out.listeners = ports.sections("allow", listener);
+    });
+    root.section("credentials", |credentials| {
+        out.credential_paths = credentials.list("paths", searched).unwrap_or_default();
     });
     root.section("metadata", |metadata| {
         out.metadata_users = metadata.list("users", account).unwrap_or_default();
@@ -202,6 +206,7 @@ impl Fragment {
         self.admin_sources.extend(later.admin_sources);
         replace(&mut self.stop_units, later.stop_units);
         self.listeners.extend(later.listeners);
+        self.credential_paths.extend(later.credential_paths);
         self.metadata_users.extend(later.metadata_users);
         replace(&mut self.openapi, later.openapi);
         replace(&mut self.keep_transactions, later.keep_transactions);
@@ -248,6 +253,7 @@ impl Fragment {
             admin_sources: self.admin_sources,
             allowed_listeners: self.listeners,
             stop_exposed_units: self.stop_units.unwrap_or(builtin.stop_exposed_units),
+            credential_paths: self.credential_paths,
             metadata_users: self.metadata_users,
             openapi: self.openapi.unwrap_or(builtin.openapi),
             keep_transactions: bits(self.keep_transactions, builtin.keep_transactions),

@@ -1,9 +1,10 @@
 //! Typed values: what a key may hold, and what is said where it holds something else.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 use std::time::Duration;
 
+use hostward_checks::access_keys::is_never_searched;
 use hostward_checks::catalogue;
 use hostward_checks::check::{Profile, Severity};
 use hostward_checks::observation::UnixSeconds;
@@ -220,6 +221,18 @@ pub(super) fn account(value: &DeValue<'_>) -> Read<String> {
 pub(super) fn path(value: &DeValue<'_>) -> Read<PathBuf> {
     let path = text(value)?;
     if path.starts_with('/') { Ok(PathBuf::from(path)) } else { Err("wanted an absolute path".to_owned()) }
+}
+
+/// A path or a pattern in which something is looked for: neither everything nor what the kernel shows.
+pub(super) fn searched(value: &DeValue<'_>) -> Read<String> {
+    let path = path(value)?;
+    if path.parent().is_none() || path.components().any(|part| part == Component::ParentDir) {
+        return Err("wanted a file, a directory or a pattern below /, without ..".to_owned());
+    }
+    if is_never_searched(&path) {
+        return Err("holds no files: the kernel only shows something there".to_owned());
+    }
+    Ok(path.display().to_string())
 }
 
 /// A maintenance window: part of the day, on some days.

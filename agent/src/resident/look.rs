@@ -28,14 +28,18 @@ const LINE: usize = 4 << 20;
 pub const GUESSES: &str = "accounts.weak-password";
 /// What counts as an access to the metadata service in normal mode.
 pub const ACCESS: &str = "metadata.hardened";
-
 /// It rests on the logs of a month, which are read for a full look alone.
 pub const LOGINS: &str = "platform.login-anomaly";
+/// What reads hundreds of files that are not watched: once a day is enough.
+pub const KEYS: &str = "credentials.access-key";
+/// What a usual look leaves out.
+pub const NOT_USUAL: [&str; 4] = [GUESSES, ACCESS, LOGINS, KEYS];
 
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Extent {
-    /// What changes tell of: no password is tried, and the metadata service is not asked for what counts as an access.
+    /// What changes tell of: no password is tried, no file is searched for AccessKeys, and the metadata service is not asked for what
+    /// counts as an access.
     Usual,
     /// Everything but passwords.
     Full,
@@ -47,7 +51,7 @@ impl Extent {
     /// Whether a look of this extent asks a check, where the policy wants it.
     pub fn asks(self, check: &str) -> bool {
         match self {
-            Self::Usual => ![GUESSES, ACCESS, LOGINS].contains(&check),
+            Self::Usual => !NOT_USUAL.contains(&check),
             Self::Full => check != GUESSES,
             Self::Passwords => check == GUESSES,
         }

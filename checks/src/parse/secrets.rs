@@ -2,6 +2,7 @@
 //!
 //! Nothing that is found leaves this module but its kind, its line and a shown form in which the secret is masked.
 
+use super::access_key::{self, Holds};
 use super::yaml::{self, Node};
 
 mod shell;
@@ -53,6 +54,7 @@ pub fn secrets(text: &[u8]) -> Vec<Secret> {
     if let Some(node) = cloud_config(text) {
         settings(&node, &mut found);
     }
+    access_keys(text, &mut found);
     let told: Vec<(u32, Kind)> = found.iter().map(|secret| (secret.line, secret.kind)).collect();
     for (number, line) in (1..).zip(text.split(|b| *b == b'\n')) {
         if found.len() >= MAX_SECRETS {
@@ -60,7 +62,6 @@ pub fn secrets(text: &[u8]) -> Vec<Secret> {
         }
         // Bytes that are no UTF-8 end words and are no part of a secret that is looked for.
         let line = String::from_utf8_lossy(line);
-        access_keys(&line, number, &mut found);
         if is_private_key(&line) {
             found.push(Secret { kind: Kind::PrivateKey, line: number, shown: format!("-----BEGIN {MASK}") });
         }
@@ -79,13 +80,11 @@ pub fn secrets(text: &[u8]) -> Vec<Secret> {
     found
 }
 
-/// `LTAI` and 12 to 20 more: both lengths that Alibaba Cloud has used, and what lies between.
-fn access_keys(line: &str, number: u32, found: &mut Vec<Secret>) {
-    for word in line.split(|c: char| !c.is_ascii_alphanumeric()) {
-        if word.starts_with("LTAI") && (16..=24).contains(&word.len()) {
-            let tail = word.get(word.len() - 4..).unwrap_or_default();
-            found.push(Secret { kind: Kind::AccessKey, line: number, shown: format!("LTAI{MASK}{tail}") });
-        }
+/// The ids of long-lived AccessKeys. A signed request gives none away, and temporary credentials have ended by the time.
+fn access_keys(text: &[u8], found: &mut Vec<Secret>) {
+    for key in access_key::access_keys(text).0.into_iter().filter(|key| key.holds >= Holds::Id) {
+        let shown = key.shown;
+        found.extend(key.lines.into_iter().map(|line| Secret { kind: Kind::AccessKey, line, shown: shown.clone() }));
     }
 }
 

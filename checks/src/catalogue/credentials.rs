@@ -1,0 +1,3 @@
+//! The area credentials: keys to the cloud account that lie on the host.
+
+pub mod access_key;
