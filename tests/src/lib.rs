@@ -3,6 +3,7 @@
 //! Nothing here outlives the test process, killed or not: mounts and network namespaces belong to threads of the process,
 //! hosts run in a process namespace that dies with it.
 
+pub mod access_key_corpus;
 pub mod assistant;
 pub mod cgroup;
 pub mod crossing;
