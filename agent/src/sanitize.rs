@@ -1,5 +1,7 @@
 //! Names read from disk are hostile: nothing that moves a cursor, starts a line or turns text around leaves here.
 
+use hostward_checks::parse::access_key::masked;
+
 /// Whether a character may stand in output as it is.
 fn harmless(c: char) -> bool {
     !matches!(c,
@@ -14,10 +16,12 @@ fn harmless(c: char) -> bool {
         | '\u{f0000}'..='\u{10ffff}' | '\u{e000}'..='\u{f8ff}')
 }
 
-/// The text with every control, format and private-use character escaped as `\xNN` or `\u{…}`.
+/// The text with every control, format and private-use character escaped as `\xNN` or `\u{…}`, and every AccessKey's id in it masked:
+/// settings and command lines are shown as evidence by many checks.
 pub fn escape(text: &str) -> String {
+    let text = masked(text);
     if text.chars().all(harmless) {
-        return text.to_owned();
+        return text;
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
@@ -45,6 +49,12 @@ pub fn brief(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_accesskey_survives() {
+        let id = concat!("LTAI", "5tQ7xKp2VmZs9RwGd3Hc");
+        assert_eq!(escape(&format!("SetEnv AK={id}\n")), "SetEnv AK=LTAI****Hc\\n");
+    }
 
     #[test]
     fn nothing_that_moves_a_cursor_survives() {

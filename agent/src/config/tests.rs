@@ -23,7 +23,7 @@ fn mistakes_are_told_with_file_place_key_and_the_right_name() {
         ),
         (
             "[zzzzzzzzz]\n",
-            "policy.toml:1:2: zzzzzzzzz: no such key; here stand profile, checks, severity, limits, keys, accounts, sshd, ports, metadata, transactions, waivers, remediate",
+            "policy.toml:1:2: zzzzzzzzz: no such key; here stand profile, checks, severity, limits, keys, accounts, sshd, ports, credentials, metadata, transactions, waivers, remediate",
         ),
         ("profile = \"strict\"\n", "policy.toml:1:11: profile: wanted one of basic, enhanced, image"),
         ("profile = 3\n", "policy.toml:1:11: profile: wanted a string, not an integer"),

@@ -1,7 +1,8 @@
-//! File changes as unified diffs: no hash and no private key is shown.
+//! File changes as unified diffs: no hash, no private key and no AccessKey is shown.
 
 use hostward_checks::check::path_text;
 use hostward_checks::effect::{FileChange, Owner, State};
+use hostward_checks::parse::access_key::access_keys;
 use similar::TextDiff;
 
 use crate::sanitize::escape;
@@ -30,7 +31,7 @@ pub fn unified(change: &FileChange) -> String {
         content.split(|byte| *byte == b'\n').map(|line| shown(line, secret)).collect()
     };
     let (before, after) = (text(&change.before), text(&change.after));
-    if before != after && !holds_private_key(change) {
+    if before != after && !holds_key(change) {
         let (old, new): (Vec<&str>, Vec<&str>) =
             (before.iter().map(String::as_str).collect(), after.iter().map(String::as_str).collect());
         let name = |state: &State| if *state == State::Absent { "/dev/null".to_owned() } else { path.clone() };
@@ -53,10 +54,11 @@ fn is_secret(change: &FileChange) -> bool {
     [&b"shadow"[..], b"gshadow", b"passwd", b"opasswd"].iter().any(|word| name.starts_with(word))
 }
 
-/// Whether a private key would be shown.
-fn holds_private_key(change: &FileChange) -> bool {
-    let holds =
-        |state: &State| state.content().is_some_and(|content| memchr::memmem::find(content, b"PRIVATE KEY").is_some());
+/// Whether a private key or an AccessKey would be shown.
+fn holds_key(change: &FileChange) -> bool {
+    let is_key =
+        |content: &[u8]| memchr::memmem::find(content, b"PRIVATE KEY").is_some() || !access_keys(content).0.is_empty();
+    let holds = |state: &State| state.content().is_some_and(|content| is_key(content));
     holds(&change.before) || holds(&change.after)
 }
 
@@ -105,6 +107,10 @@ mod tests {
         assert!(!new.contains('\x1b'), "{new}");
         let key = unified(&change("/etc/ssh/k", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n", ""));
         assert!(key.starts_with("remove /etc/ssh/k (0:0 0640)\n") && !key.contains("b3Bl"), "{key}");
+        let (id, secret) = (concat!("LTAI", "5tQ7xKp2VmZs9RwGd3Hc"), concat!("Jz4mXq8Wv2TkRb6", "NpYd9LsGh3CfQx1"));
+        let history =
+            unified(&change("/root/.bash_history", &format!("ossutil config -i {id} -k {secret}\nls\n"), "ls\n"));
+        assert!(history.contains("not shown") && !history.contains("ossutil"), "{history}");
         let mut mode = change("/etc/x", "a", "a");
         mode.after = State::File { content: None, owner: Owner::root(0o600) };
         mode.before = State::File { content: None, owner: Owner::root(0o644) };
