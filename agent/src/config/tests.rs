@@ -66,6 +66,9 @@ fn mistakes_are_told_with_file_place_key_and_the_right_name() {
         ("[[ports.allow]]\nport = 0\n", "policy.toml:2:8: ports.allow.port: wanted a number from 1 to 65535"),
         ("[[ports.allow]]\nprotocol = \"tcp\"\n", "policy.toml:2:1: ports.allow.port: is missing"),
         ("[ports]\nallow = 443\n", "policy.toml:2:9: ports.allow: wanted [[ports.allow]], not an integer"),
+        ("[credentials]\npaths = [\"srv\"]\n", "policy.toml:2:10: credentials.paths: wanted an absolute path"),
+        ("[credentials]\npaths = [\"/\"]\n", "policy.toml:2:10: credentials.paths: wanted a file, a directory"),
+        ("[credentials]\npaths = [\"/proc/1\"]\n", "policy.toml:2:10: credentials.paths: holds no files"),
         (
             "[[waivers]]\ncheck = \"metadata.hardened\"\n",
             "policy.toml:2:1: waivers.reason: is missing: a waiver says why",

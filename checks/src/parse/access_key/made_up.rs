@@ -73,11 +73,18 @@ fn longest(text: &[u8], order: &[u8]) -> usize {
 }
 
 fn has_word(key: &[u8], lower: &[u8]) -> bool {
-    let holds = |text: &[u8], word: &[u8]| text.windows(word.len()).any(|part| part == word);
+    let holds = |word: &&[u8]| lower.windows(word.len()).any(|part| part == *word);
     let in_one_case =
         |part: &[u8]| part.iter().all(u8::is_ascii_uppercase) || part.iter().skip(1).all(u8::is_ascii_lowercase);
-    let short = |word: &&[u8]| key.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word) && in_one_case(part));
-    WORDS.iter().any(|word| holds(lower, word)) || SHORT.iter().any(short)
+    // At the beginning, behind what all ids begin with, or at the end: in between chance writes four letters too often.
+    let begins = |word: &&[u8]| {
+        let mut starts = [0, 1, 2, key.len().saturating_sub(word.len())].into_iter();
+        starts.any(|start| {
+            let part = key.get(start..start + word.len()).unwrap_or_default();
+            part.eq_ignore_ascii_case(word) && in_one_case(part)
+        })
+    };
+    WORDS.iter().any(holds) || SHORT.iter().any(begins)
 }
 
 /// Whether it is words written together: letters alone, all of one case, or each word with a capital and a vowel. One random id of
