@@ -8,6 +8,7 @@ use hostward_checks::guard::Confirm;
 use crate::transaction::{FileRecord, Manifest, Moment, Stage, Step, Transaction, UnitWas};
 use crate::tree::{Tree, refused};
 
+mod erase;
 mod file;
 mod obstacles;
 mod passwords;
@@ -184,7 +185,12 @@ fn prepare(tree: &Tree, transaction: &mut Transaction, services: &mut dyn Servic
     if !units.is_empty() {
         transaction.set_units(&units)?;
     }
-    if transaction.manifest().confirm() != Confirm::None {
+    erase::check(tree, transaction)?;
+    let waits = transaction.manifest().confirm() != Confirm::None;
+    if waits && transaction.manifest().erasures().next().is_some() {
+        anyhow::bail!("what goes for good cannot wait for a confirmation: make an image of this system as the last step");
+    }
+    if waits {
         services.arm(transaction.manifest(), within(transaction.manifest()))?;
     }
     Ok(())
@@ -228,13 +234,37 @@ fn carry_out(tree: &Tree, transaction: &mut Transaction, services: &mut dyn Serv
     transaction.set_stage(Stage::Verifying)?;
     services.verify(transaction.manifest())?;
     if transaction.manifest().confirm() == Confirm::None {
-        transaction.set_stage(Stage::Confirmed)?;
-        return Ok(Outcome::Confirmed);
+        return finish(tree, transaction);
     }
     let within = within(transaction.manifest());
     services.arm(transaction.manifest(), within)?;
     transaction.set_stage(Stage::Waiting { deadline: Moment::now()?.after(within) })?;
     Ok(Outcome::Waiting)
+}
+
+/// Takes away what goes for good, once everything else stands; after a crash too.
+///
+/// # Errors
+/// The stage cannot be written.
+fn finish(tree: &Tree, transaction: &mut Transaction) -> anyhow::Result<Outcome> {
+    if transaction.manifest().erasures().next().is_some() {
+        transaction.set_stage(Stage::Applying { step: Step::Erase })?;
+        for what in erase::all(tree, transaction) {
+            crate::warning::warn(&format!("not erased: {what}"));
+        }
+    }
+    transaction.set_stage(Stage::Confirmed)?;
+    Ok(Outcome::Confirmed)
+}
+
+/// What is said of what cannot be put back.
+fn but_for_erased(transaction: &Transaction) -> String {
+    let finished = matches!(transaction.stage(), Stage::Confirmed | Stage::Applying { step: Step::Erase });
+    match transaction.manifest().erasures().count() {
+        0 => String::new(),
+        _ if !finished => String::new(),
+        count => format!(", but for {count} paths that are gone for good"),
+    }
 }
 
 /// Undoes a transaction in reverse order, however far it came: files, then the firewall table, then the services. Where a
@@ -251,7 +281,7 @@ pub fn undo(
     let step = transaction.stage().reached().unwrap_or(Step::Check);
     let why = match transaction.stage() {
         Stage::Undoing { why, .. } => why.clone(),
-        _ => why.to_owned(),
+        _ => format!("{why}{}", but_for_erased(transaction)),
     };
     if step == Step::Check {
         // Nothing was touched: whatever stands there now is not ours to judge.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use hostward_checks::access::Access;
 use hostward_checks::check::{Check, Finding, Input, Severity};
-use hostward_checks::effect::{Effect, FileChange};
+use hostward_checks::effect::{self, Effect, FileChange};
 use hostward_checks::fact::Fact;
 use hostward_checks::guard::{self, Case, Circumstances, LATER, Outcome, Ruling};
 use hostward_checks::host::Host;
@@ -282,7 +282,7 @@ fn join(whole: &mut Plan, part: Plan) {
     whole.unfixable.extend(part.unfixable);
     for planned in part.effects {
         let same = whole.effects.iter_mut().find(|known| match (&known.effect, &planned.effect) {
-            (Effect::File(known), Effect::File(new)) => known.path == new.path,
+            (Effect::File(known) | Effect::Erase(known), Effect::File(new) | Effect::Erase(new)) => known.path == new.path,
             (Effect::Table(_), Effect::Table(_)) => true,
             (Effect::Kernel(known), Effect::Kernel(new)) => known.key == new.key,
             (known, new) => known == new,
@@ -292,19 +292,37 @@ fn join(whole: &mut Plan, part: Plan) {
             None => whole.effects.push(planned),
         }
     }
-    whole.effects.retain(|planned| !matches!(&planned.effect, Effect::File(change) if change.before == change.after));
+    let idle = |effect: &Effect| matches!(effect, Effect::File(change) | Effect::Erase(change) if change.before == change.after);
+    whole.effects.retain(|planned| !idle(&planned.effect));
     whole.effects.sort_by_key(|planned| match &planned.effect {
-        Effect::File(change) => (0, Some(change.path.clone())),
-        Effect::Table(_) => (1, None),
-        Effect::Unit(_) => (2, None),
-        Effect::Kernel(_) => (3, None),
-        Effect::Remote(_) => (4, None),
+        Effect::File(change) => (0, 0, Some(change.path.clone())),
+        Effect::Table(_) => (1, 0, None),
+        Effect::Unit(_) => (2, 0, None),
+        Effect::Kernel(_) => (3, 0, None),
+        Effect::Remote(_) => (4, 0, None),
+        // What opens the host goes last of all: a build that fails before can still be looked at.
+        Effect::Erase(change) if planned.reasons.iter().any(|reason| opens(reason.check)) => {
+            (7, 0, Some(change.path.clone()))
+        }
+        // A directory after what is in it.
+        Effect::Erase(change) if matches!(change.before, effect::State::Dir { .. }) => {
+            (6, usize::MAX - change.path.components().count(), Some(change.path.clone()))
+        }
+        Effect::Erase(change) => (5, 0, Some(change.path.clone())),
     });
+}
+
+/// Whether what this check has taken away is what somebody logs in with.
+fn opens(check: &str) -> bool {
+    ["image.credentials", "sshd.host-keys"].contains(&check)
 }
 
 fn merge(known: &mut Planned, later: Planned) {
     match (&mut known.effect, later.effect) {
-        (Effect::File(known), Effect::File(new)) => *known = together(known, new),
+        (Effect::File(first), Effect::File(new)) => *first = together(first, new),
+        (Effect::File(first) | Effect::Erase(first), Effect::File(new) | Effect::Erase(new)) => {
+            known.effect = Effect::Erase(together(first, new));
+        }
         // What is put back is the table as it was before the first round.
         (Effect::Table(known), Effect::Table(new)) => known.after = new.after,
         (known, new) => *known = new,
@@ -338,8 +356,9 @@ fn together(first: &FileChange, second: FileChange) -> FileChange {
 
 /// Findings whose fix is in the plan and that stand all the same. What only a unit or the ECS endpoint mends shows afterwards.
 fn remaining(plan: &Plan, findings: &[(&'static Check, Finding)]) -> Vec<Reason> {
-    let simulated =
-        plan.effects.iter().filter(|one| matches!(one.effect, Effect::File(_) | Effect::Table(_) | Effect::Kernel(_)));
+    let simulated = plan.effects.iter().filter(|one| {
+        matches!(one.effect, Effect::File(_) | Effect::Erase(_) | Effect::Table(_) | Effect::Kernel(_))
+    });
     let mut planned: Vec<&Reason> = simulated.flat_map(|planned| &planned.reasons).collect();
     planned.sort();
     planned.dedup();

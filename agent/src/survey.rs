@@ -44,6 +44,8 @@ pub struct Wanted {
     pub logins: bool,
     /// The platform: agents, loggers, kernel settings.
     pub platform: bool,
+    /// What a host carries into an image made of it: whole trees of files.
+    pub image: bool,
     /// Another address of the metadata service, and the consent to ask it wherever we are.
     pub metadata_endpoint: Option<Endpoint>,
     /// What the configuration says of the platform: whether this is an ECS instance. None: nothing, the machine is asked.
@@ -55,6 +57,7 @@ pub fn survey(dir: Option<&Path>, wanted: &Wanted) -> anyhow::Result<Survey> {
     let root = Root::open(dir.unwrap_or(Path::new("/")))?;
     let now = jiff::Timestamp::now().as_second();
     let mut seen = Observations::offline(now);
+    seen.image = wanted.image;
     if dir.is_none() {
         seen.mode = Mode::Live;
         seen.foreign_mounts = root.foreign().list().to_vec();

@@ -193,6 +193,7 @@ impl Store {
         for planned in &new.plan.effects {
             let what = match (&planned.effect, What::of(&planned.effect)) {
                 (Effect::File(change), _) => What::File(side::record(&self.tree, change, &files)?),
+                (Effect::Erase(change), _) => What::Erase(side::bare(change)),
                 (_, Some(what)) => what,
                 (_, None) => bail!("an effect that cannot be written down"),
             };

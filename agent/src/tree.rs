@@ -88,7 +88,7 @@ impl Tree {
     pub fn top(&self) -> anyhow::Result<Dir> {
         let fd = rustix::fs::openat(self.root.top(), ".", PASS, Mode::empty())
             .with_context(|| format!("failed to open root {}", self.path().display()))?;
-        let top = self.judge(fd, PathBuf::from("/"), None)?;
+        let top = self.judge(fd, PathBuf::from("/"), None, false)?;
         if let Some(user) = top.user {
             let message = format!(
                 "{} belongs to user {}, who could put something else in its place: chown it to root first",
@@ -123,6 +123,22 @@ impl Tree {
         Ok((self.dir(parent)?, name))
     }
 
+    /// The same for taking the last name away, which follows nothing and trusts nothing that is there: also in directories where
+    /// others write (/tmp, a group's spool).
+    ///
+    /// # Errors
+    /// As [`Tree::parent`], but for such directories.
+    pub fn parent_of_erased<'p>(&self, path: &'p Path) -> anyhow::Result<(Dir, &'p OsStr)> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(refused(format!("{} is no path of a file", path.display())));
+        };
+        let mut here = self.top()?;
+        for part in names(parent) {
+            here = self.go(&here, part, true)?;
+        }
+        Ok((here, name))
+    }
+
     /// Whether a user other than us decides what stands at a path.
     pub fn is_users(&self, path: &Path) -> bool {
         let Ok(mut here) = self.top() else { return false };
@@ -140,15 +156,19 @@ impl Tree {
     /// # Errors
     /// As [`Tree::dir`].
     pub fn enter(&self, dir: &Dir, name: &OsStr) -> anyhow::Result<Dir> {
+        self.go(dir, name, false)
+    }
+
+    fn go(&self, dir: &Dir, name: &OsStr, shared: bool) -> anyhow::Result<Dir> {
         let path = dir.path.join(name);
         if let Some(kind) = self.root.foreign().kind(&path) {
             return Err(refused(format!("{} is on a file system of type {kind}, which may hang", path.display())));
         }
         let fd = dir.open(name, PASS).map_err(|error| entering(error, &path))?;
-        self.judge(fd, path, dir.user)
+        self.judge(fd, path, dir.user, shared)
     }
 
-    fn judge(&self, fd: OwnedFd, path: PathBuf, user: Option<User>) -> anyhow::Result<Dir> {
+    fn judge(&self, fd: OwnedFd, path: PathBuf, user: Option<User>, shared: bool) -> anyhow::Result<Dir> {
         let stat = rustix::fs::fstat(&fd).with_context(|| format!("failed to look at {}", path.display()))?;
         let (owner, group, mode) = (stat.st_uid, stat.st_gid, stat.st_mode);
         let user = match user {
@@ -164,7 +184,7 @@ impl Tree {
             }
         };
         // A user's own directory is written with that user's rights, whoever else may write there.
-        if user.is_none() && others_write(group, mode) {
+        if user.is_none() && others_write(group, mode) && !shared {
             let why = "others than its owner can change what is in it; mend that first";
             return Err(refused(format!("{} is not entered: {why}", path.display())));
         }

@@ -4,6 +4,7 @@ use crate::check::Check;
 
 pub mod accounts;
 pub mod credentials;
+pub mod image;
 pub mod keys;
 pub mod metadata;
 pub mod platform;
@@ -56,6 +57,9 @@ pub static ALL: &[&Check] = &[
     &metadata::local_access::CHECK,
     &metadata::user_data::CHECK,
     &credentials::access_key::CHECK,
+    &image::credentials::CHECK,
+    &image::identity::CHECK,
+    &image::traces::CHECK,
     &platform::security_center::CHECK,
     &platform::login_anomaly::CHECK,
     &platform::audit::CHECK,

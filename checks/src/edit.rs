@@ -37,6 +37,11 @@ pub enum Edit {
         /// The account.
         user: String,
     },
+    /// Put the account's password out of use and forget its hash: an image carries neither. Nothing of it is kept.
+    ForgetPassword {
+        /// The account.
+        user: String,
+    },
     /// Give the account this shell.
     SetShell {
         /// The account.
@@ -109,6 +114,13 @@ pub enum Edit {
     RemoveFile {
         /// The file.
         file: PathBuf,
+    },
+    /// Take a file or an empty directory away for good; nothing of it is kept.
+    Erase {
+        /// The path.
+        path: PathBuf,
+        /// Whether an empty file of the same owner and mode stays in its place.
+        leave_empty: bool,
     },
     /// Stop and disable a unit.
     StopUnit {

@@ -158,6 +158,9 @@ pub enum Effect {
     File(FileChange),
     /// The service manager is asked.
     Unit(UnitAction),
+    /// A file or directory goes, or loses what it holds, for good: nothing of it is kept and nothing puts it back, so it comes
+    /// after everything else. Where the old content is there, the new one was computed from it.
+    Erase(FileChange),
     /// Our firewall table changes.
     Table(NftTable),
     /// A setting of the running kernel changes.

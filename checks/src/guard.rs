@@ -122,8 +122,9 @@ pub struct Consent {
     pub session_manager: bool,
     /// `--accept-stop`: units that may be stopped although others need them or talk to them.
     pub stop: Vec<String>,
-    /// `sshd.host-keys` was named: the host keys of a system that still serves may go.
-    pub host_keys: bool,
+    /// A check of images was named, or `sshd.host-keys`: this is the last step of a build, and what a system that still runs needs
+    /// may go.
+    pub last_step: bool,
 }
 
 /// What only the agent can tell.
@@ -149,8 +150,7 @@ pub struct Circumstances {
     pub peers: BTreeMap<(Protocol, u16), Vec<IpAddr>>,
     /// Where this program stands, so that a unit can start it.
     pub program: Option<PathBuf>,
-    /// Whether the root is edited as an image and is the running system's own: its sshd reads the host keys for every new
-    /// connection.
+    /// Whether the root is the running system's own: its sshd reads host keys and authorized_keys for every new connection.
     pub serves: bool,
     /// Whether nft is missing.
     pub nft_missing: bool,
@@ -172,6 +172,7 @@ pub fn of(edit: &Edit) -> Vec<&'static Guard> {
         Edit::SshdSet { keyword, .. } | Edit::SshdLine { keyword, .. } if negotiates(keyword) => &NEGOTIATION,
         Edit::SshdSet { .. } | Edit::SshdLine { .. } | Edit::SshdReload { .. } => &SSHD,
         Edit::LockPassword { .. } => &LOGINS,
+        Edit::ForgetPassword { .. } | Edit::Erase { .. } => &LOGINS,
         Edit::SetShell { .. } => &LOGINS,
         Edit::SetAgeing { .. } => &LOGINS,
         Edit::SetKey { .. } => &LOGINS,

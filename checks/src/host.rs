@@ -6,6 +6,7 @@ use crate::snapshot::{Need, Reader, Snapshot};
 
 pub mod accounts;
 pub mod cloud_init;
+pub mod image;
 pub mod keys;
 pub mod login_files;
 pub mod metadata_clients;
@@ -41,6 +42,8 @@ pub struct Host {
     pub login_files: login_files::LoginFiles,
     /// What is installed and set of the platform.
     pub platform: platform::Platform,
+    /// What does not belong into an image. Absent: nobody asked.
+    pub image: Fact<image::Image>,
 }
 
 impl Host {
@@ -56,6 +59,7 @@ impl Host {
             keys: read_keys(&reader, &os, &accounts, &sshd),
             login_files: read_login_files(&reader, &accounts, &pam, &sshd),
             sudo: sudo::Sudo::read(&reader, seen),
+            image: read_image(&reader, &accounts, seen),
             os,
             accounts,
             pam,
@@ -99,6 +103,10 @@ fn read_login_files(
     login_files::LoginFiles::read(reader, accounts, pam, sshd, |keyword| named(sshd, keyword))
 }
 
+fn read_image(reader: &Reader<'_>, accounts: &accounts::Accounts, seen: &Observations) -> Fact<image::Image> {
+    if seen.image { Fact::Known(image::Image::read(reader, accounts)) } else { Fact::Absent }
+}
+
 /// A host that is being read while its snapshot grows: a part that lacks nothing is not parsed again.
 #[derive(Debug, Default)]
 pub struct Reading {
@@ -113,6 +121,7 @@ pub struct Reading {
     services: Option<services::Services>,
     login_files: Option<login_files::LoginFiles>,
     platform: Option<platform::Platform>,
+    image: Option<Fact<image::Image>>,
 }
 
 /// One part: parsed where it is not there yet, kept once it lacks nothing.
@@ -143,6 +152,9 @@ impl Reading {
         part(&mut self.cloud_init, snapshot, &mut need, cloud_init::CloudInit::read);
         part(&mut self.metadata_clients, snapshot, &mut need, metadata_clients::MetadataClients::read);
         part(&mut self.platform, snapshot, &mut need, platform::Platform::read);
+        if let Some(accounts) = &self.accounts {
+            part(&mut self.image, snapshot, &mut need, |reader| read_image(reader, accounts, seen));
+        }
         // These rest on the others.
         let Some(sshd) = &self.sshd else { return need };
         part(&mut self.pam, snapshot, &mut need, |reader| read_pam(reader, sshd));
@@ -169,6 +181,7 @@ impl Reading {
             services: self.services?,
             login_files: self.login_files?,
             platform: self.platform?,
+            image: self.image?,
         })
     }
 }

@@ -37,6 +37,8 @@ pub struct Observations {
     pub mode: Mode,
     /// When the scan was made.
     pub now: UnixSeconds,
+    /// Whether what only checks of images read is looked for: it is whole trees of files.
+    pub image: bool,
     /// Listening sockets with their owners, of every network namespace looked at.
     pub sockets: Fact<socket::Sockets>,
     /// Running sshd processes that listen, or that a socket unit would start.
@@ -72,6 +74,7 @@ impl Observations {
         Self {
             mode: Mode::Offline,
             now,
+            image: false,
             sockets: Fact::Unknown(OFFLINE),
             daemons: Fact::Unknown(OFFLINE),
             cross_checks: Vec::new(),

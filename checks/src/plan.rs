@@ -98,7 +98,7 @@ pub struct Unfixable {
     pub why: Said,
 }
 
-/// What would be done, in this order: files, firewall table, units, kernel settings, remote calls.
+/// What would be done, in this order: files, firewall table, units, kernel settings, remote calls, what goes for good.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// The effects.
@@ -111,6 +111,14 @@ impl Plan {
     /// Whether nothing would be done.
     pub fn is_empty(&self) -> bool {
         self.effects.is_empty()
+    }
+
+    /// Every change of a path, in order: the file changes, and what goes for good.
+    pub fn paths(&self) -> impl Iterator<Item = &crate::effect::FileChange> {
+        self.effects.iter().filter_map(|planned| match &planned.effect {
+            Effect::File(change) | Effect::Erase(change) => Some(change),
+            _ => None,
+        })
     }
 
     /// The file changes, in order.
@@ -141,7 +149,7 @@ pub fn fold(
 
 /// The snapshot with the plan's file changes laid over it: what the host would be.
 pub fn lay(snapshot: &mut Snapshot, plan: &Plan) {
-    for change in plan.files() {
+    for change in plan.paths() {
         draft::lay(snapshot, change);
     }
 }

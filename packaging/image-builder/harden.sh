@@ -1,9 +1,9 @@
 #!/bin/sh
 # Closes what is open in the files of an image that is being made, for the first boot of what is made of it.
 #
-# With --root / the running sshd is neither reloaded nor restarted, and the host keys stay until they are named: the builder, who may
-# be logged in with a password or a temporary key, can still come in. It is refused (exit 3, the build stops) where the account that gets
-# the key at first boot could not enter. Then come cleaning up (cloud-init clean, temporary keys) and seal.sh.
+# With --root / the running sshd is neither reloaded nor restarted, and passwords and keys stay until the area `image` is named: the
+# builder, who may be logged in with a password or a temporary key, can still come in. It is refused (exit 3, the build stops) where
+# the account that gets the key at first boot could not enter. Then comes seal.sh, which cleans up.
 set -eu
 status=0
 /usr/bin/hostward fix --root / --profile image --apply || status=$?

@@ -1,8 +1,8 @@
 # Packer, builder alicloud-ecs: an image that is hardened and judged before it is made.
 #
 # The order matters. Provisioners come in over ssh: harden.sh edits files for the first boot and leaves the running sshd alone.
-# seal.sh comes last: after it sshd takes no new connection, and Packer goes on with the one that it has. An exit code other than 0
-# ends the build, and no image is made.
+# seal.sh comes last: it cleans up, after it nobody logs in anew, and Packer goes on with the connection that it has. An exit code
+# other than 0 ends the build, and no image is made.
 packer {
   required_plugins {
     alicloud = {

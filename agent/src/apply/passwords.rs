@@ -37,7 +37,15 @@ pub(super) fn lock(tree: &Tree, manifest: &Manifest) -> anyhow::Result<Option<He
     if !manifest.files().any(|(_, file)| concerns(&file.path)) {
         return Ok(None);
     }
-    lock_within(tree, PATIENCE).map(Some)
+    lock_patiently(tree).map(Some)
+}
+
+/// Takes the lock, waiting as long as `lckpwdf(3)` does.
+///
+/// # Errors
+/// As [`lock`].
+pub(super) fn lock_patiently(tree: &Tree) -> anyhow::Result<Held> {
+    lock_within(tree, PATIENCE)
 }
 
 pub(super) fn lock_within(tree: &Tree, patience: Duration) -> anyhow::Result<Held> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Outcome, Services, undo};
-use crate::transaction::{Moment, Stage, Store, Transaction};
+use crate::transaction::{Moment, Stage, Step, Store, Transaction};
 
 /// What `recover` did with a transaction.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub fn recover(store: &Store, services: &mut dyn Services) -> anyhow::Result<Vec
                 };
                 undo(store.tree(), &mut transaction, services, why).map(Some)
             }
+            // All of it stands and was looked at, and some of what goes is gone already.
+            Stage::Applying { step: Step::Erase } => super::finish(store.tree(), &mut transaction).map(Some),
             Stage::Applying { .. } | Stage::Verifying => {
                 undo(store.tree(), &mut transaction, services, "it was interrupted").map(Some)
             }

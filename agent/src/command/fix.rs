@@ -1,10 +1,10 @@
 //! `hostward fix`: the plan, and with `--apply` what it says.
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hostward_checks::check::Lang;
+use hostward_checks::check::{Lang, Profile};
 use hostward_checks::guard::{Confirm, Consent};
 
 use super::look::{Looked, Looking, look_alone};
@@ -121,15 +121,31 @@ impl Args {
             pending: self.accept_pending,
             session_manager: self.accept_session_manager,
             stop: self.accept_stop.clone(),
-            host_keys: self.checks.iter().chain(&self.looking.only).any(|check| check == "sshd.host-keys"),
+            last_step: self.is_last_step(),
         }
+    }
+
+    /// Whether what a running system needs may go, because an image is about to be made of it: somebody has named that.
+    fn is_last_step(&self) -> bool {
+        let names = |check: &String| check == "image" || check.starts_with("image.") || check == "sshd.host-keys";
+        self.checks.iter().chain(&self.looking.only).any(names)
+    }
+
+    /// The last step of a build edits the running system as an image: nothing is reloaded, and no login is to confirm it.
+    fn as_image(&self, profile: Profile) -> Self {
+        let mut args = self.clone();
+        if profile == Profile::Image && self.is_last_step() && self.looking.root.is_none() {
+            args.looking.root = Some(PathBuf::from("/"));
+        }
+        args
     }
 }
 
 /// Plans, and applies where asked to.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let all = args.looking().configuration()?;
+    let args = &args.as_image(all.policy.profile);
     let looking = args.looking();
-    let all = looking.configuration()?;
     let lang =
         args.lang.map_or_else(|| all.settings.language.unwrap_or_else(|| language(None)), |it| language(Some(it)));
     let offline = looking.root.is_some();

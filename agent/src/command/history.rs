@@ -158,7 +158,7 @@ fn show(one: &Transaction, store: &Store, json: bool, lang: Lang) -> anyhow::Res
     let changes = effects.iter().zip(&manifest.effects).map(|(effect, record)| Change {
         text: render::headline(effect, lang),
         detail: match effect {
-            Effect::File(change) => diff::unified(change),
+            Effect::File(change) | Effect::Erase(change) => diff::unified(change),
             Effect::Table(table) => escape_lines(table.after.as_deref().unwrap_or_default()),
             Effect::Unit(_) | Effect::Kernel(_) | Effect::Remote(_) => String::new(),
         },

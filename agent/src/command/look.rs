@@ -174,6 +174,7 @@ pub fn look_alone(args: &Looking, all: &Configuration, baseline: Option<&Baselin
         tokenless: checks.iter().any(|check| check.id == "metadata.hardened"),
         platform: checks.iter().any(|check| check.area() == "platform"),
         logins: !args.without_logins,
+        image: checks.iter().any(|check| check.area() == "image"),
         metadata_endpoint: args.metadata_endpoint.or(all.settings.metadata_endpoint),
         says_ecs: all.settings.platform.says_ecs(),
     };

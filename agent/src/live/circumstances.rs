@@ -16,6 +16,7 @@ const ASSISTANT: &str = "aliyun-service";
 /// The circumstances of a fix on what was surveyed: nothing but the consent for an offline root.
 pub fn circumstances(survey: &Survey, consent: Consent, confirm: Confirm) -> Circumstances {
     let mut out = Circumstances { consent, confirm, dependents: BTreeMap::new(), ..Circumstances::default() };
+    out.serves = survey.root.is_live() && manager::is_booted() && is_first_process_root();
     if survey.seen.mode == Mode::Live {
         crate::firewall::gather(&mut out, &survey.seen);
         out.session = session();
@@ -23,8 +24,6 @@ pub fn circumstances(survey: &Survey, consent: Consent, confirm: Confirm) -> Cir
         out.unbindable = unbindable(&survey.host, &survey.seen);
         out.beside = beside(&survey.host);
         out.pending = pending(&survey.host, &survey.seen, &survey.root);
-    } else {
-        out.serves = survey.root.is_live() && manager::is_booted() && is_first_process_root();
     }
     out
 }

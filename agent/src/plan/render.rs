@@ -35,6 +35,10 @@ pub fn headline(effect: &Effect, lang: Lang) -> String {
             let path = escape(&hostward_checks::check::path_text(change.path.clone()));
             if zh { format!("修改 {path}") } else { format!("change {path}") }
         }
+        Effect::Erase(change) => {
+            let path = escape(&hostward_checks::check::path_text(change.path.clone()));
+            if zh { format!("彻底清除 {path}（不可撤销）") } else { format!("erase {path} for good") }
+        }
         Effect::Unit(action) => {
             let unit = escape(&action.unit);
             match (action.verb, zh) {
@@ -72,7 +76,7 @@ pub fn headline(effect: &Effect, lang: Lang) -> String {
 /// What an effect changes, in full.
 fn detail(effect: &Effect) -> String {
     match effect {
-        Effect::File(change) => diff::unified(change),
+        Effect::File(change) | Effect::Erase(change) => diff::unified(change),
         Effect::Table(table) => table.after.clone().unwrap_or_default(),
         Effect::Unit(_) | Effect::Kernel(_) | Effect::Remote(_) => String::new(),
     }
@@ -240,7 +244,7 @@ pub struct DoneBlock {
 /// One effect.
 #[derive(Debug, Serialize)]
 pub struct EffectBlock {
-    /// `file`, `unit`, `table` or `remote`.
+    /// `file`, `erase`, `unit`, `table` or `remote`.
     pub kind: &'static str,
     /// The path, unit or instance.
     pub target: String,
@@ -302,6 +306,7 @@ pub fn block(proposal: &Proposal, transaction: Option<DoneBlock>) -> PlanBlock {
     let effects = proposal.plan.effects.iter().map(|planned| {
         let (kind, target) = match &planned.effect {
             Effect::File(change) => ("file", hostward_checks::check::path_text(change.path.clone())),
+            Effect::Erase(change) => ("erase", hostward_checks::check::path_text(change.path.clone())),
             Effect::Unit(action) => ("unit", action.unit.clone()),
             Effect::Table(_) => ("table", "inet hostward".to_owned()),
             Effect::Kernel(setting) => ("kernel", setting.key.clone()),

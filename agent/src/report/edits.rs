@@ -18,6 +18,7 @@ fn about(edit: &Edit) -> (&'static str, String) {
         Edit::SshdLine { file, .. } => ("sshd-line", path_text(file)),
         Edit::SshdReload { unit } => ("reload", unit.clone()),
         Edit::LockPassword { user } => ("lock-password", user.clone()),
+        Edit::ForgetPassword { user } => ("forget-password", user.clone()),
         Edit::SetShell { user, .. } => ("set-shell", user.clone()),
         Edit::SetAgeing { user, .. } => ("set-ageing", user.clone()),
         Edit::SetKey { file, .. } => ("set-key", path_text(file)),
@@ -27,6 +28,7 @@ fn about(edit: &Edit) -> (&'static str, String) {
         Edit::Chmod { file, .. } => ("chmod", path_text(file)),
         Edit::Chown { file, .. } => ("chown", path_text(file)),
         Edit::RemoveFile { file } => ("remove-file", path_text(file)),
+        Edit::Erase { path, .. } => ("erase", path_text(path)),
         Edit::StopUnit { unit } => ("stop-unit", unit.clone()),
         Edit::LimitPort { protocol, port, .. } => ("limit-port", format!("{protocol}/{port}")),
         Edit::LimitMetadata { .. } => ("limit-metadata", "100.100.100.200".to_owned()),
@@ -75,6 +77,13 @@ pub fn words(edit: &Edit, lang: Lang) -> String {
                 format!("lock the password of {user} (key logins stay)")
             }
         }
+        Edit::ForgetPassword { user } => {
+            if zh {
+                format!("锁定 {user} 的密码并清除其哈希")
+            } else {
+                format!("lock the password of {user} and forget its hash")
+            }
+        }
         Edit::SetShell { user, shell } => {
             if zh {
                 format!("将 {user} 的登录 shell 设为 {shell}")
@@ -115,6 +124,15 @@ pub fn words(edit: &Edit, lang: Lang) -> String {
                 format!("删除 {}", path_text(file))
             } else {
                 format!("remove {}", path_text(file))
+            }
+        }
+        Edit::Erase { path, leave_empty } => {
+            let path = path_text(path);
+            match (zh, leave_empty) {
+                (true, true) => format!("清空 {path}，不保留副本"),
+                (true, false) => format!("删除 {path}，不保留副本"),
+                (false, true) => format!("empty {path} for good"),
+                (false, false) => format!("remove {path} for good"),
             }
         }
         Edit::StopUnit { unit } => {

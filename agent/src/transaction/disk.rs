@@ -74,8 +74,12 @@ pub(super) fn write_transaction(
             dir.make(side).with_context(|| format!("failed to make {PATH}/{UNFINISHED}/{side}"))?;
             let blobs = tree.enter(&dir, OsStr::new(side))?;
             for (index, effect) in effects.iter().enumerate() {
-                let Effect::File(change) = effect else { continue };
-                let state = if after { &change.after } else { &change.before };
+                let state = match effect {
+                    Effect::File(change) | Effect::Erase(change) if after => &change.after,
+                    Effect::File(change) => &change.before,
+                    // What goes for good is kept nowhere, not even until it is gone.
+                    _ => continue,
+                };
                 if let Some(content) = state.content() {
                     create(&blobs, &index.to_string(), content)?;
                 }

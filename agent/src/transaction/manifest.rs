@@ -92,6 +92,8 @@ pub struct ReasonRecord {
 pub enum What {
     /// A file or directory.
     File(FileRecord),
+    /// A file or directory that goes for good, or what a file holds: its old content is not kept.
+    Erase(FileRecord),
     /// The service manager.
     Unit {
         /// The unit.
@@ -256,7 +258,7 @@ impl What {
     /// An effect that is no file change, as it is written down.
     pub fn of(effect: &Effect) -> Option<Self> {
         match effect {
-            Effect::File(_) => None,
+            Effect::File(_) | Effect::Erase(_) => None,
             Effect::Unit(action) => Some(Self::Unit { unit: action.unit.clone(), verb: action.verb.word().to_owned() }),
             Effect::Table(table) => Some(Self::Table { before: table.before.clone(), after: table.after.clone() }),
             Effect::Kernel(KernelSetting { key, before, after }) => {
@@ -273,13 +275,13 @@ impl What {
 
     /// Whether this version of hostward knows all of its words.
     pub fn is_known(&self) -> bool {
-        matches!(self, Self::File(_)) || self.effect().is_some()
+        matches!(self, Self::File(_) | Self::Erase(_)) || self.effect().is_some()
     }
 
     /// The effect; None: a file change, whose contents are in blobs, or a word of another version.
     pub fn effect(&self) -> Option<Effect> {
         Some(match self {
-            Self::File(_) => return None,
+            Self::File(_) | Self::Erase(_) => return None,
             Self::Unit { unit, verb } => Effect::Unit(UnitAction { unit: unit.clone(), verb: Verb::from_word(verb)? }),
             Self::Table { before, after } => Effect::Table(NftTable { before: before.clone(), after: after.clone() }),
             Self::Kernel { key, before, after } => {
@@ -307,6 +309,14 @@ impl Manifest {
     pub fn files(&self) -> impl DoubleEndedIterator<Item = (usize, &FileRecord)> {
         self.effects.iter().enumerate().filter_map(|(index, effect)| match &effect.what {
             What::File(file) => Some((index, file)),
+            _ => None,
+        })
+    }
+
+    /// What goes for good, in order, each with its place among the effects.
+    pub fn erasures(&self) -> impl Iterator<Item = (usize, &FileRecord)> {
+        self.effects.iter().enumerate().filter_map(|(index, effect)| match &effect.what {
+            What::Erase(file) => Some((index, file)),
             _ => None,
         })
     }

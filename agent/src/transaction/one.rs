@@ -94,6 +94,14 @@ impl Transaction {
                     before: state(&file.before, false)?,
                     after: state(&file.after, true)?,
                 }),
+                What::Erase(file) => {
+                    let before = match (&file.before, file.before.owner()) {
+                        (Side::Dir { .. }, Some(owner)) => State::Dir { owner },
+                        (_, Some(owner)) => State::File { content: None, owner },
+                        (_, None) => State::Absent,
+                    };
+                    Effect::Erase(FileChange { path: file.path.clone(), before, after: state(&file.after, true)? })
+                }
                 other => other.effect().with_context(|| format!("effect {index} is of another version of hostward"))?,
             });
         }

@@ -7,18 +7,23 @@ use hostward_checks::effect::{FileChange, State};
 use super::{Content, FileRecord, Side, XattrRecord};
 use crate::tree::{Standing, Tree, digest, look, refused};
 
-/// A file change with its attributes, as it is written down; the host must stand as the change was planned from.
-pub(super) fn record(tree: &Tree, change: &FileChange, all: &[&FileChange]) -> anyhow::Result<FileRecord> {
-    let content = |state: &State| {
-        state
-            .content()
-            .map(|bytes| Content { sha256: digest(bytes), size: u64::try_from(bytes.len()).unwrap_or(u64::MAX) })
-    };
-    let bare = FileRecord {
+/// A file change without attributes, as it is written down.
+pub(super) fn bare(change: &FileChange) -> FileRecord {
+    FileRecord {
         path: change.path.clone(),
         before: Side::of(&change.before, content(&change.before), None),
         after: Side::of(&change.after, content(&change.after), None),
-    };
+    }
+}
+
+fn content(state: &State) -> Option<Content> {
+    let bytes = state.content()?;
+    Some(Content { sha256: digest(bytes), size: u64::try_from(bytes.len()).unwrap_or(u64::MAX) })
+}
+
+/// A file change with its attributes, as it is written down; the host must stand as the change was planned from.
+pub(super) fn record(tree: &Tree, change: &FileChange, all: &[&FileChange]) -> anyhow::Result<FileRecord> {
+    let bare = bare(change);
     let made = |path: &Path| all.iter().any(|other| other.path == path && other.before == State::Absent);
     if bare.before == Side::Absent && change.path.parent().is_some_and(made) {
         return Ok(bare);

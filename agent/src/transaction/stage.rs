@@ -66,6 +66,8 @@ pub enum Step {
     Units,
     /// Remote calls are made.
     Calls,
+    /// What goes for good is taken away: everything else stands.
+    Erase,
 }
 
 /// When something ends.

@@ -4,6 +4,7 @@ mod agents;
 mod files;
 mod host_keys;
 mod keys;
+mod last_step;
 mod metadata;
 mod passwords;
 mod settings;
@@ -14,6 +15,7 @@ use agents::AGENTS;
 use files::READERS;
 use host_keys::NEW_HOST_KEYS;
 use keys::KEY_REASON;
+use last_step::LAST_STEP;
 use metadata::OPENAPI;
 use passwords::{BANG_LOCK, PASSWORD_USES, ROOT_PASSWORD};
 use settings::{AGEING, LOCKOUT};
@@ -26,6 +28,10 @@ pub(super) fn of(edit: &Edit) -> &'static [&'static Guard] {
     match edit {
         Edit::SshdSet { .. } | Edit::SshdLine { .. } => const { &[&AGENTS, &BANG_LOCK] },
         Edit::LockPassword { .. } => const { &[&AGENTS, &BANG_LOCK, &ROOT_PASSWORD, &PASSWORD_USES] },
+        Edit::ForgetPassword { .. } => {
+            const { &[&AGENTS, &BANG_LOCK, &ROOT_PASSWORD, &PASSWORD_USES, &LAST_STEP] }
+        }
+        Edit::Erase { .. } => const { &[&AGENTS, &NEW_HOST_KEYS, &LAST_STEP] },
         Edit::SetAgeing { .. } => const { &[&AGENTS, &AGEING] },
         Edit::SetKey { .. } => const { &[&AGENTS, &LOCKOUT] },
         Edit::RemoveLine { .. } => const { &[&AGENTS, &KEY_REASON] },
@@ -60,6 +66,8 @@ mod tests {
             (Edit::SshdLine { file: file(), line: 1, keyword: "UsePAM", value: user() }, &["passwords.bang-lock"]),
             (Edit::SshdReload { unit: user() }, &[]),
             (Edit::LockPassword { user: user() }, &["passwords.bang-lock", "passwords.root", "passwords.uses"]),
+            (Edit::ForgetPassword { user: user() }, &["passwords.bang-lock", "passwords.root", "image.last-step"]),
+            (Edit::Erase { path: file(), leave_empty: false }, &["sshd.new-host-keys", "image.last-step"]),
             (Edit::SetShell { user: user(), shell: "/" }, &[]),
             (Edit::SetAgeing { user: user(), min: None, max: None, warn: None }, &["accounts.ageing"]),
             (Edit::SetKey { file: file(), key: "k", value: user() }, &["accounts.lockout"]),

@@ -33,6 +33,8 @@ pub struct CloudInit {
     pub disable_root: Fact<Set<bool>>,
     /// Whether host keys are made anew for a new instance. Absent: yes.
     pub ssh_deletekeys: Fact<Set<bool>>,
+    /// Whether its modules make host keys: `ssh` runs, and there are kinds to make. Absent: as its packages have it, yes.
+    pub makes_host_keys: Fact<bool>,
     /// Where it looks for an instance's data.
     pub datasources: Fact<Set<Vec<String>>>,
     /// A password for the default user stands in the configuration.
@@ -118,6 +120,7 @@ impl CloudInit {
             ssh_pwauth: set(layers.find(&["ssh_pwauth"]), password_login),
             disable_root: set(layers.find(&["disable_root"]), |node| truth(node) == Some(true)),
             ssh_deletekeys: set(layers.find(&["ssh_deletekeys"]), |node| truth(node) == Some(true)),
+            makes_host_keys: makes_host_keys(&layers),
             datasources: set(layers.find(&["datasource_list"]), words),
             password: match layers.find(&["password"]) {
                 Fact::Known((_, node)) if node.text().is_none() => Fact::Absent,
@@ -129,6 +132,15 @@ impl CloudInit {
             defects: layers.defects,
             injected: layers.injected,
         })
+    }
+}
+
+impl CloudInit {
+    /// Whether it makes host keys for a new instance. A configuration without the program makes nothing.
+    pub fn renews_host_keys(&self) -> bool {
+        self.disabled == Fact::Known(false)
+            && self.version != Fact::Absent
+            && matches!(self.makes_host_keys, Fact::Known(true) | Fact::Absent)
     }
 }
 
@@ -207,6 +219,19 @@ impl Layers {
             }
         }
         Fact::Absent
+    }
+}
+
+/// `cloud_init_modules` and `ssh_genkeytypes` (`cc_ssh.py`). A module stands by its name, or first in a list with its frequency.
+fn makes_host_keys(layers: &Layers) -> Fact<bool> {
+    let is_ssh = |node: &Node| node.text().or_else(|| node.items().first().and_then(Node::text)) == Some("ssh");
+    let runs = layers.find(&["cloud_init_modules"]).map(|(_, node)| node.items().iter().any(is_ssh));
+    let kinds = layers.find(&["ssh_genkeytypes"]).map(|(_, node)| !words(node).is_empty());
+    match (runs, kinds) {
+        (Fact::Known(false), _) | (_, Fact::Known(false)) => Fact::Known(false),
+        (Fact::Unknown(why), _) | (_, Fact::Unknown(why)) => Fact::Unknown(why),
+        (Fact::Absent, Fact::Absent) => Fact::Absent,
+        _ => Fact::Known(true),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::accounts::Accounts;
 use super::pam::Pam;
-use super::sshd::Sshd;
+use super::sshd::{Keygen, Sshd};
 use crate::check::bytes_text;
 use crate::fact::{Fact, Why};
 use crate::parse::access_conf::{self, AccessLine};
@@ -13,10 +13,6 @@ use crate::parse::authorized_keys::{self, KeyLine};
 use crate::parse::key_blob::PublicKey;
 use crate::parse::revoked_keys::{BrokenList, RevokedKeys};
 use crate::snapshot::{Meta, Reader};
-
-/// Units that make host keys.
-const KEYGEN: [&str; 2] =
-    ["/usr/lib/systemd/system/sshd-keygen.service", "/usr/lib/systemd/system/sshd-keygen@.service"];
 
 /// What was read.
 #[derive(Clone, Debug)]
@@ -31,9 +27,8 @@ pub struct LoginFiles {
     pub config_files: BTreeMap<PathBuf, Fact<Meta>>,
     /// sshd's host keys, by the path of the private half.
     pub host_keys: BTreeMap<PathBuf, HostKey>,
-    /// Whether a unit of the distribution makes the host keys that are missing when sshd is to start (Red Hat's, and Debian's
-    /// since 13).
-    pub keygen: bool,
+    /// When units of the host make the host keys that are missing.
+    pub keygen: Keygen,
     /// `/etc/krb5.keytab`: without it GSSAPI lets nobody in.
     pub keytab: Fact<Meta>,
     /// Lines of pam_access's file.
@@ -122,7 +117,7 @@ impl LoginFiles {
                     (path, key)
                 })
                 .collect(),
-            keygen: KEYGEN.iter().any(|unit| reader.meta(Path::new(unit)).is_ok()),
+            keygen: Keygen::read(reader),
             keytab: reader.meta(Path::new("/etc/krb5.keytab")).map_or_else(|miss| miss.fact(), Fact::Known),
             access_conf: access(reader),
             time_conf: content(Path::new("/etc/security/time.conf")).map(|view| lines(view.bytes).next().is_some()),

@@ -14,10 +14,12 @@ use crate::sshd::{
 
 mod carved;
 mod host_keys;
+mod keygen;
 mod units;
 
 pub use carved::Carved;
 pub use host_keys::HostKey;
+pub use keygen::{Keygen, UNIT as KEYGEN_UNIT};
 pub use units::Socket;
 
 /// Where the program is on every distribution known.

@@ -53,6 +53,25 @@ const NOLOGIN: [&str; 3] = ["/usr/sbin/nologin", "/sbin/nologin", "/bin/false"];
 /// refuses keys too where the field begins with `!` (`auth.c`, `LOCKED_PASSWD_PREFIX`), so `*` takes its place and only the
 /// transaction keeps the hash.
 pub(super) fn lock(work: &mut Work<'_, '_>, input: &Input<'_>, user: &str) -> Result<(), Refused> {
+    put_out(work, input, user, locked)
+}
+
+/// The same, without the hash: an image carries none, not even behind a lock.
+pub(super) fn forget(work: &mut Work<'_, '_>, input: &Input<'_>, user: &str) -> Result<(), Refused> {
+    put_out(work, input, user, forgotten)?;
+    for file in [SHADOW, PASSWD] {
+        work.draft.keep_nothing(Path::new(file));
+    }
+    Ok(())
+}
+
+/// Puts into the account's password fields what `becomes` makes of them.
+fn put_out(
+    work: &mut Work<'_, '_>,
+    input: &Input<'_>,
+    user: &str,
+    becomes: fn(&[u8], &[u8]) -> Option<Vec<u8>>,
+) -> Result<(), Refused> {
     let account = account(input, user)?;
     let marker: &[u8] = if bang_locks_keys(input) { b"*" } else { b"!" };
     let mut open = false;
@@ -66,7 +85,7 @@ pub(super) fn lock(work: &mut Work<'_, '_>, input: &Input<'_>, user: &str) -> Re
             }
             // Look-ups take the first line of a name; a later one would count the day the first is removed.
             for line in lines {
-                open |= set_field(sheet, line, (1, 9), |field| locked(field, marker));
+                open |= set_field(sheet, line, (1, 9), |field| becomes(field, marker));
             }
             true
         }
@@ -77,7 +96,7 @@ pub(super) fn lock(work: &mut Work<'_, '_>, input: &Input<'_>, user: &str) -> Re
     if !points_to_shadow(account.entry.password.bytes()) {
         let sheet = passwd_sheet(work, account)?;
         for line in lines_of(sheet, user, |text| !passwd::passwd(text).0.entries.is_empty()) {
-            open |= set_field(sheet, line, (1, 7), |field| match locked(field, marker) {
+            open |= set_field(sheet, line, (1, 7), |field| match becomes(field, marker) {
                 _ if points_to_shadow(field) => None,
                 Some(_) if in_shadow => Some(b"x".to_vec()),
                 other => other,
@@ -105,6 +124,13 @@ fn locked(field: &[u8], marker: &[u8]) -> Option<Vec<u8>> {
         false if known.is_empty() || marker == b"*" => Some(marker.to_vec()),
         false => Some([marker, field].concat()),
     }
+}
+
+/// The marker, where there is a hash, behind a lock too, or nothing at all; None: it is without one already.
+fn forgotten(field: &[u8], marker: &[u8]) -> Option<Vec<u8>> {
+    let known = PasswordField::new(field);
+    let holds = known.is_empty() || known.hash().is_some() || known.hash_behind_lock().is_some();
+    holds.then(|| marker.to_vec())
 }
 
 /// Gives the account a shell that ends at once: the wanted one, or the one that this host has in its place.

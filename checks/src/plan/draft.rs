@@ -26,7 +26,10 @@ pub struct Draft<'r, 's> {
 struct Node {
     before: State,
     after: After,
+    /// Nothing of what was there is to be kept.
+    for_good: bool,
 }
+
 
 #[derive(Clone, Debug)]
 enum After {
@@ -100,7 +103,7 @@ impl<'r, 's> Draft<'r, 's> {
             let view = self.reader.file(&place).map_err(obstacle)?;
             let owner = owner(view.meta);
             let before = State::file(view.bytes, owner);
-            self.nodes.insert(place.clone(), Node { before, after: After::Owner(owner) });
+            self.nodes.insert(place.clone(), Node::new(before, After::Owner(owner)));
         }
         self.touch(&place);
         let node = self.nodes.get_mut(&place).ok_or(Obstacle::Missing)?;
@@ -138,7 +141,7 @@ impl<'r, 's> Draft<'r, 's> {
         };
         let owner = before.owner().unwrap_or(fresh);
         self.touch(&place);
-        self.nodes.entry(place).or_insert(Node { before, after: After::Removed }).after = After::Whole(content, owner);
+        self.nodes.entry(place).or_insert(Node::new(before, After::Removed)).after = After::Whole(content, owner);
         Ok(())
     }
 
@@ -150,7 +153,7 @@ impl<'r, 's> Draft<'r, 's> {
             Err(Miss::Absent) => {
                 self.make_parents(parent)?;
                 let place = self.place(parent)?;
-                let node = Node { before: State::Absent, after: After::Dir(Owner::root(0o755)) };
+                let node = Node::new(State::Absent, After::Dir(Owner::root(0o755)));
                 self.touch(&place);
                 self.nodes.entry(place).or_insert(node);
                 Ok(())
@@ -168,8 +171,36 @@ impl<'r, 's> Draft<'r, 's> {
         let view = self.reader.file(&place).map_err(obstacle)?;
         let before = State::file(view.bytes, owner(view.meta));
         self.touch(&place);
-        self.nodes.entry(place).or_insert(Node { before, after: After::Removed }).after = After::Removed;
+        self.nodes.entry(place).or_insert(Node::new(before, After::Removed)).after = After::Removed;
         Ok(())
+    }
+
+    /// Takes a file or a directory away for good, or what the file holds. Its content is not even read.
+    ///
+    /// # Errors
+    /// It is not there, or is neither.
+    pub fn erase(&mut self, path: &Path, leave_empty: bool) -> Result<(), Obstacle> {
+        let place = self.place(path)?;
+        let meta = self.reader.link_meta(&place).map_err(obstacle)?;
+        let owner = owner(meta);
+        let (before, after) = match meta.kind {
+            Kind::File if leave_empty => (State::File { content: None, owner }, After::Whole(Arc::from([]), owner)),
+            Kind::File => (State::File { content: None, owner }, After::Removed),
+            Kind::Dir => (State::Dir { owner }, After::Removed),
+            other => return Err(Obstacle::Special(other.noun())),
+        };
+        self.touch(&place);
+        self.nodes.insert(place, Node { before, after, for_good: true });
+        Ok(())
+    }
+
+    /// Whatever else becomes of this file, nothing of what it holds is to be kept.
+    pub fn keep_nothing(&mut self, path: &Path) {
+        if let Ok(place) = self.place(path)
+            && let Some(node) = self.nodes.get_mut(&place)
+        {
+            node.for_good = true;
+        }
     }
 
     /// Owner and mode of a file or directory, to be changed.
@@ -182,8 +213,8 @@ impl<'r, 's> Draft<'r, 's> {
             let meta = self.reader.link_meta(&place).map_err(obstacle)?;
             let owner = owner(meta);
             let node = match meta.kind {
-                Kind::File => Node { before: State::File { content: None, owner }, after: After::Owner(owner) },
-                Kind::Dir => Node { before: State::Dir { owner }, after: After::Dir(owner) },
+                Kind::File => Node::new(State::File { content: None, owner }, After::Owner(owner)),
+                Kind::Dir => Node::new(State::Dir { owner }, After::Dir(owner)),
                 other => return Err(Obstacle::Special(other.noun())),
             };
             self.nodes.insert(place.clone(), node);
@@ -207,38 +238,47 @@ impl<'r, 's> Draft<'r, 's> {
 
     /// What changed, in the order of the paths: a directory before what is in it.
     pub fn changes(&self) -> Vec<FileChange> {
-        let mut changes = Vec::new();
-        for (path, node) in &self.nodes {
-            let after = match &node.after {
-                After::Owner(owner) => match &node.before {
-                    State::Dir { .. } => State::Dir { owner: *owner },
-                    _ => State::File { content: None, owner: *owner },
-                },
-                After::Lines(sheet, owner) => State::file(sheet.content(), *owner),
-                After::Whole(content, owner) => State::File { content: Some(content.clone()), owner: *owner },
-                After::Dir(owner) => State::Dir { owner: *owner },
-                After::Removed => State::Absent,
-            };
-            let before = match (&node.before, &after) {
-                // What keeps its bytes needs no copy of them.
-                (State::File { content: Some(had), owner }, State::File { content, owner: to }) => {
-                    if content.as_ref().is_none_or(|content| content == had) {
-                        if owner != to {
-                            let before = State::File { content: None, owner: *owner };
-                            let after = State::File { content: None, owner: *to };
-                            changes.push(FileChange { path: path.clone(), before, after });
-                        }
-                        continue;
-                    }
-                    node.before.clone()
-                }
-                (before, _) => before.clone(),
-            };
-            if before != after {
-                changes.push(FileChange { path: path.clone(), before, after });
+        self.changed(false)
+    }
+
+    /// What goes for good, in the order of the paths.
+    pub fn erasures(&self) -> Vec<FileChange> {
+        self.changed(true)
+    }
+
+    fn changed(&self, for_good: bool) -> Vec<FileChange> {
+        let nodes = self.nodes.iter().filter(|(_, node)| node.for_good == for_good);
+        nodes.filter_map(|(path, node)| node.change(path)).collect()
+    }
+}
+
+impl Node {
+    fn new(before: State, after: After) -> Self {
+        Self { before, after, for_good: false }
+    }
+
+    /// What becomes of it; None: nothing.
+    fn change(&self, path: &Path) -> Option<FileChange> {
+        let after = match &self.after {
+            After::Owner(owner) => match &self.before {
+                State::Dir { .. } => State::Dir { owner: *owner },
+                _ => State::File { content: None, owner: *owner },
+            },
+            After::Lines(sheet, owner) => State::file(sheet.content(), *owner),
+            After::Whole(content, owner) => State::File { content: Some(content.clone()), owner: *owner },
+            After::Dir(owner) => State::Dir { owner: *owner },
+            After::Removed => State::Absent,
+        };
+        let (before, after) = match (&self.before, after) {
+            // What keeps its bytes needs no copy of them.
+            (State::File { content: Some(had), owner }, State::File { content, owner: to })
+                if content.as_ref().is_none_or(|content| content == had) =>
+            {
+                (State::File { content: None, owner: *owner }, State::File { content: None, owner: to })
             }
-        }
-        changes
+            (before, after) => (before.clone(), after),
+        };
+        (before != after).then(|| FileChange { path: path.to_path_buf(), before, after })
     }
 }
 

@@ -61,6 +61,21 @@ pub(super) fn remove_line(
     Ok(())
 }
 
+/// Takes a path away for good, or what it holds.
+pub(super) fn erase(work: &mut Work<'_, '_>, input: &Input<'_>, path: &Path, leave_empty: bool) -> Result<(), Refused> {
+    let refused = |obstacle| (path.to_path_buf(), obstacle);
+    let reader = work.draft.reader();
+    let place = work.draft.place(path).map_err(refused)?;
+    others_link(reader, input, &place).map_err(refused)?;
+    // Nobody has root take away what he could not, by a link of his own.
+    let walk = reader.walk(path, false);
+    let steps = walk.as_ref().map(|walk| walk.steps.as_slice()).unwrap_or_default();
+    if let Some(link) = steps.iter().find(|step| step.meta.kind == Kind::Link && step.meta.uid != 0) {
+        return Err(refused(Obstacle::Link(path_text(&link.path))));
+    }
+    work.draft.erase(path, leave_empty).map_err(refused)
+}
+
 /// Refuses a file that accounts have chosen by links of their own, unless it is theirs: nobody has root edit what he could not.
 fn others_link(reader: &Reader<'_>, input: &Input<'_>, place: &Path) -> Result<(), Obstacle> {
     let mut strange = Vec::new();

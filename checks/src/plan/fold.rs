@@ -146,6 +146,7 @@ fn make(work: &mut Work<'_, '_>, input: &Input<'_>, edit: &Edit) -> Result<(), R
             Ok(())
         }
         Edit::LockPassword { user } => accounts::lock(work, input, user),
+        Edit::ForgetPassword { user } => accounts::forget(work, input, user),
         Edit::SetShell { user, shell } => accounts::shell(work, input, user, shell),
         Edit::SetAgeing { user, min, max, warn } => accounts::ageing(work, input, user, [*min, *max, *warn]),
         Edit::SetKey { file, key, value } => settings::set(work, file, key, value),
@@ -155,6 +156,7 @@ fn make(work: &mut Work<'_, '_>, input: &Input<'_>, edit: &Edit) -> Result<(), R
         Edit::Chmod { file, mode } => files::chmod(work, input, file, *mode),
         Edit::Chown { file, uid, gid } => files::chown(work, input, file, *uid, *gid),
         Edit::RemoveFile { file } => files::remove(work, file),
+        Edit::Erase { path, leave_empty } => files::erase(work, input, path, *leave_empty),
         Edit::StopUnit { unit } => {
             work.ask(unit, Verb::StopAndDisable);
             Ok(())
@@ -216,6 +218,9 @@ fn effects(work: &Work<'_, '_>, folded: &[Folded<'_>], input: &Input<'_>) -> Vec
     }
     for call in &work.remote {
         add(Effect::Remote(call.clone()), &|one| one.remote.contains(call));
+    }
+    for change in work.draft.erasures() {
+        add(Effect::Erase(change.clone()), &|one| one.paths.contains(&change.path));
     }
     effects
 }

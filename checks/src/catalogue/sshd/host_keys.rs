@@ -1,10 +1,15 @@
 //! `sshd.host-keys`: the instance's own identity can be taken over.
 
+use std::path::{Path, PathBuf};
+
 use crate::check::{
     Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict, path_text,
 };
 use crate::edit::Edit;
 use crate::fact::Fact;
+use crate::host::Host;
+use crate::host::cloud_init::CloudInit;
+use crate::host::sshd::{KEYGEN_UNIT, Keygen};
 use crate::observation::Mode;
 use crate::parse::key_blob::PublicKey;
 use crate::weak_key::{Weakness, weaknesses};
@@ -79,7 +84,7 @@ fn check(input: &Input<'_>) -> Verdict {
         };
         if image {
             let finding = Finding::new(Severity::High, subject, "baked").with("file", &file).seen(&file, None, "");
-            tally.fail(finding.fixed_by(Edit::RemoveFile { file: path.clone() }));
+            tally.fail(super::fixed_by(finding, gone(input.host, path)));
             continue;
         }
         if exposed(input, meta) {
@@ -102,6 +107,25 @@ fn check(input: &Input<'_>) -> Verdict {
     super::unread(input, &mut tally);
     tally.verdict()
 }
+
+/// What takes a host key out of an image, so that sshd has another at the first boot: nothing of the old one is kept.
+pub(crate) fn gone(host: &Host, path: &Path) -> Vec<Edit> {
+    let erase = Edit::Erase { path: path.to_path_buf(), leave_empty: false };
+    let cloud_init = host.cloud_init.known().is_some_and(CloudInit::renews_host_keys);
+    if cloud_init || host.login_files.keygen != Keygen::FirstBoot {
+        return vec![erase];
+    }
+    let file = PathBuf::from(format!("/etc/systemd/system/{KEYGEN_UNIT}.d/50-hostward.conf"));
+    vec![Edit::WriteFile { file, content: WHENEVER_MISSING.to_owned(), mode: 0o644 }, erase]
+}
+
+/// With an empty machine-id no boot is a first one, and with `uninitialized` in it the first boot asks for a locale at the console
+/// and enables units that were disabled.
+const WHENEVER_MISSING: &str = "# hostward: this image has no host keys. They are made whenever they are missing, not only at what systemd takes for a first\n\
+# boot: an empty /etc/machine-id makes none of one.\n\
+[Unit]\n\
+ConditionFirstBoot=\n\
+ConditionPathIsReadWrite=/etc/ssh\n";
 
 /// Readable by somebody other than root. Red Hat's builds let the group ssh_keys read, for ssh-keysign.
 fn exposed(input: &Input<'_>, meta: &crate::snapshot::Meta) -> bool {

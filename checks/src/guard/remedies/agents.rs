@@ -44,7 +44,10 @@ const UNITS: [&str; 9] = [
 fn permits(edit: &Edit, input: &Input<'_>, _: &Circumstances) -> Result<(), Said> {
     let theirs = |what: String| Err(Said::new(&THEIRS).with("what", what));
     match edit {
-        Edit::LockPassword { user } | Edit::SetShell { user, .. } | Edit::SetAgeing { user, .. } => {
+        Edit::LockPassword { user }
+        | Edit::ForgetPassword { user }
+        | Edit::SetShell { user, .. }
+        | Edit::SetAgeing { user, .. } => {
             if is_account(user) { theirs(user.clone()) } else { Ok(()) }
         }
         Edit::SetKey { file, .. }
@@ -52,6 +55,7 @@ fn permits(edit: &Edit, input: &Input<'_>, _: &Circumstances) -> Result<(), Said
         | Edit::RemoveLine { file, .. }
         | Edit::Chmod { file, .. }
         | Edit::Chown { file, .. }
+        | Edit::Erase { path: file, .. }
         | Edit::RemoveFile { file } => {
             if is_file(input, file) {
                 theirs(path_text(file))

@@ -1,10 +1,12 @@
 //! An image without host keys is one without an sshd, unless something makes new ones.
 
+use std::path::Path;
+
 use crate::check::{Input, Text, message, path_text};
 use crate::edit::Edit;
-use crate::fact::Fact;
 use crate::guard::{Circumstances, Guard, Rule};
 use crate::host::cloud_init::CloudInit;
+use crate::host::sshd::Keygen;
 use crate::plan::Said;
 
 /// A host key goes only where the first boot makes another.
@@ -24,28 +26,22 @@ message!(
     "保留 {file}：此处没有任何程序会在首次启动时生成新的主机密钥，而没有主机密钥 sshd 无法启动；请安装 cloud-init，或添加在 sshd 之前运行 `ssh-keygen -A` 的单元（sshd-keygen.service）"
 );
 
-message!(
-    STILL_SERVES,
-    "still-serves",
-    "{file} stays for now: this system runs, and without host keys its sshd takes no new connection; the last step of a build names the check: `hostward fix --root / --apply sshd.host-keys`",
-    "暂时保留 {file}：本系统正在运行，没有主机密钥时其 sshd 将不接受新的连接；请在构建的最后一步指明该检查项：`hostward fix --root / --apply sshd.host-keys`"
-);
-
-fn rule(edit: &Edit, input: &Input<'_>, circumstances: &Circumstances) -> Result<(), Said> {
-    let Edit::RemoveFile { file } = edit else { return Ok(()) };
-    if !input.host.login_files.host_keys.contains_key(file) {
+fn rule(edit: &Edit, input: &Input<'_>, _: &Circumstances) -> Result<(), Said> {
+    let (Edit::RemoveFile { file } | Edit::Erase { path: file, .. }) = edit else { return Ok(()) };
+    if !input.host.login_files.host_keys.contains_key(file) && !usually_a_host_key(file) {
         return Ok(());
     }
-    // A configuration without the program makes nothing.
-    let runs = |cloud: &CloudInit| cloud.disabled == Fact::Known(false) && cloud.version != Fact::Absent;
-    let cloud_init = input.host.cloud_init.known().is_some_and(runs);
-    if circumstances.serves && !circumstances.consent.host_keys {
-        return Err(Said::new(&STILL_SERVES).with("file", path_text(file)));
-    }
-    if cloud_init || input.host.login_files.keygen {
+    let cloud_init = input.host.cloud_init.known().is_some_and(CloudInit::renews_host_keys);
+    if cloud_init || input.host.login_files.keygen != Keygen::Never {
         return Ok(());
     }
     Err(Said::new(&NOTHING_MAKES_KEYS).with("file", path_text(file)))
+}
+
+/// A key, or a half of one, under the name that `ssh-keygen -A` gives it.
+fn usually_a_host_key(file: &Path) -> bool {
+    let name = file.file_name().map(|name| name.as_encoded_bytes()).unwrap_or_default();
+    file.parent() == Some(Path::new("/etc/ssh")) && name.starts_with(b"ssh_host_")
 }
 
 #[cfg(test)]
@@ -67,12 +63,14 @@ mod tests {
         assert_eq!(said(&cloud, key), None);
         let off = cloud.file("/etc/cloud/cloud-init.disabled", "");
         assert_eq!(said(&off, key), Some("nothing-makes-keys"));
-        assert_eq!(said(&case.file("/usr/lib/systemd/system/sshd-keygen.service", "[Service]\n"), key), None);
-        assert_eq!(said(&case.file("/usr/lib/systemd/system/sshd-keygen@.service", "[Service]\n"), key), None);
-        let mut runs = case.file("/usr/lib/systemd/system/sshd-keygen.service", "[Service]\n");
-        runs.circumstances.serves = true;
-        assert_eq!(said(&runs, key), Some("still-serves"));
-        runs.circumstances.consent.host_keys = true;
-        assert_eq!(said(&runs, key), None);
+        for modules in ["cloud_init_modules: [bootcmd]\n", "ssh_genkeytypes: []\n"] {
+            assert_eq!(said(&cloud.file("/etc/cloud/cloud.cfg", modules), key), Some("nothing-makes-keys"), "{modules}");
+        }
+        let usual = "cloud_init_modules:\n - bootcmd\n - [ssh, always]\n";
+        assert_eq!(said(&cloud.file("/etc/cloud/cloud.cfg", usual), key), None);
+        let unit = case.file("/usr/lib/systemd/system/sshd-keygen.service", "[Service]\n");
+        assert_eq!(said(&unit, key), Some("nothing-makes-keys"), "nothing starts the unit");
+        let started = unit.file("/usr/lib/systemd/system/sshd.service", "[Unit]\nWants=sshd-keygen.service\n");
+        assert_eq!(said(&started, key), None);
     }
 }

@@ -68,14 +68,15 @@ pub(super) struct Starts {
     pub(super) enabled: bool,
 }
 
-struct Units<'r, 's> {
+/// The units of a host.
+pub(super) struct Units<'r, 's> {
     reader: &'r Reader<'s>,
     enabled: Vec<String>,
 }
 
 /// Every service unit that starts an sshd, enabled ones first, each program and command line once.
 pub(super) fn find(reader: &Reader<'_>) -> Vec<Starts> {
-    let units = Units { reader, enabled: enabled(reader) };
+    let units = Units::new(reader);
     let mut out: Vec<Starts> = Vec::new();
     for name in units.candidates() {
         let Some(starts) = units.starts(&name) else { continue };
@@ -105,7 +106,16 @@ fn enabled(reader: &Reader<'_>) -> Vec<String> {
     out
 }
 
-impl Units<'_, '_> {
+impl<'r, 's> Units<'r, 's> {
+    pub(super) fn new(reader: &'r Reader<'s>) -> Self {
+        Self { reader, enabled: enabled(reader) }
+    }
+
+    /// Whether something wants or requires a unit whose name begins so.
+    pub(super) fn is_enabled(&self, beginning: &str) -> bool {
+        self.enabled.iter().any(|name| name.starts_with(beginning))
+    }
+
     /// Service units that may start an sshd: those with ssh in their name, and all that the administrator wrote.
     fn candidates(&self) -> Vec<String> {
         let mut out: Vec<String> = Vec::new();
@@ -122,7 +132,7 @@ impl Units<'_, '_> {
     }
 
     /// A unit with its drop-ins, and the name of its main file. None: there is none, or it is masked.
-    fn load(&self, name: &str) -> Option<(Unit, String)> {
+    pub(super) fn load(&self, name: &str) -> Option<(Unit, String)> {
         let path = DIRS.iter().map(|dir| Path::new(dir).join(name)).find(|path| self.reader.link_meta(path).is_ok())?;
         let canonical = self.reader.canonical(&path).ok()?;
         let mut real =

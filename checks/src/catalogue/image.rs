@@ -1,0 +1,67 @@
+//! The area image: what a host carries into an image made of it, and from there into every instance.
+
+use std::path::Path;
+
+use crate::check::{Finding, Input, Tally, path_text};
+use crate::edit::Edit;
+use crate::fact::Fact;
+use crate::host::image::{Becomes, Image, Leftover, What};
+
+pub mod credentials;
+pub mod identity;
+#[cfg(test)]
+mod testing;
+pub mod traces;
+
+/// "Avoid using preset logon credentials in custom images".
+const PRESET: &str = "Alibaba Cloud ECS: avoid preset logon credentials in custom images";
+/// "Avoid images and snapshots from accidentally revealing sensitive information".
+const REVEALING: &str = "Alibaba Cloud ECS: keep images and snapshots from revealing sensitive information";
+
+/// How many names a finding shows.
+const SHOWN: usize = 5;
+
+/// What was found of the host as an image, with a doubt for each place of these kinds that could not be looked at.
+fn image<'a>(input: &Input<'a>, kinds: &[What], tally: &mut Tally) -> Option<&'a Image> {
+    let image = match &input.host.image {
+        Fact::Known(image) => image,
+        Fact::Absent => return None,
+        Fact::Unknown(why) => {
+            tally.doubt("file:/", why.clone());
+            return None;
+        }
+    };
+    for (_, path, why) in image.unread.iter().filter(|(what, ..)| kinds.contains(what)) {
+        tally.doubt(file_subject(path), why.clone());
+    }
+    Some(image)
+}
+
+/// The subject of a finding about a file.
+fn file_subject(path: &Path) -> String {
+    format!("file:{}", path_text(path))
+}
+
+/// What is done about a leftover: nothing of it is kept.
+fn erase(leftover: &Leftover) -> Edit {
+    Edit::Erase { path: leftover.path.clone(), leave_empty: leftover.becomes == Becomes::Empty }
+}
+
+/// A finding about one file: the message's only parameter is `file`.
+fn about_file(finding: Finding, leftover: &Leftover) -> Finding {
+    let file = path_text(&leftover.path);
+    finding.with("file", &file).seen(&file, None, "").fixed_by(erase(leftover))
+}
+
+/// A finding about everything found in a directory: how many, and the first names.
+fn about_all(finding: Finding, dir: &Path, all: &[&Leftover]) -> Finding {
+    let files: Vec<&&Leftover> = all.iter().filter(|one| one.becomes != Becomes::NoDirectory).collect();
+    let names = files.iter().take(SHOWN).map(|one| path_text(one.path.strip_prefix(dir).unwrap_or(&one.path)));
+    let mut names: Vec<String> = names.collect();
+    if files.len() > SHOWN {
+        names.push("…".to_owned());
+    }
+    let count = i64::try_from(files.len()).unwrap_or(i64::MAX);
+    let finding = finding.with("dir", path_text(dir)).with_number("count", count).with_list("files", names);
+    all.iter().fold(finding.seen(path_text(dir), None, ""), |finding, one| finding.fixed_by(erase(one)))
+}

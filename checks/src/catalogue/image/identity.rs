@@ -1,0 +1,155 @@
+//! `image.identity`: every instance made from the image would take itself for the host that it was made of.
+
+use super::{REVEALING, about_all, about_file, file_subject, image};
+use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict};
+use crate::host::image::{Leftover, What};
+
+/// The check.
+pub static CHECK: Check = Check {
+    id: "image.identity",
+    title: Text { en: "The image has no identity of its own", zh: "镜像中没有固化的主机身份" },
+    rationale: Text {
+        en: "Instances that share a machine id, host keys, a DHCP identity or the seed of their random numbers are taken for one \
+             another; with the state of another instance cloud-init may not put in the ECS key pair.",
+        zh: "共用 machine-id、主机密钥、DHCP 标识或随机数种子的实例会被互相混淆；若带有其他实例的状态，cloud-init 可能不会写入 ECS 密钥对。",
+    },
+    severity: Severity::High,
+    profiles: &[Profile::Image],
+    scope: Scope::Both,
+    references: &[
+        Reference { source: REVEALING, item: "instance data in custom images" },
+        Reference { source: "systemd", item: "machine-id(5), building images" },
+    ],
+    reads: &["/etc/machine-id", "/etc/ssh/ssh_host_*", "/var/lib/cloud", "DHCP leases", "random seeds"],
+    fix: Some(Text {
+        en: "empties /etc/machine-id, and removes what the first boot makes anew. Nothing of it is kept",
+        zh: "清空 /etc/machine-id，并删除首次启动会重新生成的内容。不保留任何副本",
+    }),
+    remedy: Text {
+        en: "Empty /etc/machine-id (`: > /etc/machine-id`), run `cloud-init clean`, and remove host keys, DHCP leases and random \
+             seeds as the last step before the disk is taken. A system that runs writes its random seed again when it shuts down.",
+        zh: "在制作镜像前的最后一步清空 /etc/machine-id（`: > /etc/machine-id`），运行 `cloud-init clean`，并删除主机密钥、DHCP 租约和随机数种子。运行中的系统会在关机时再次写入随机数种子。",
+    },
+    messages: &[
+        Message {
+            id: "machine-id",
+            text: Text {
+                en: "{file} gives every instance the same machine id",
+                zh: "{file} 使所有实例拥有相同的 machine-id",
+            },
+        },
+        Message {
+            id: "host-key",
+            text: Text {
+                en: "{file} is the public half of a host key",
+                zh: "{file} 是主机密钥的公钥部分",
+            },
+        },
+        Message {
+            id: "seed",
+            text: Text {
+                en: "{file} has every instance begin with the same random numbers",
+                zh: "{file} 使所有实例的随机数从相同的种子开始",
+            },
+        },
+        Message {
+            id: "lease",
+            text: Text {
+                en: "{file} holds the network identity of another host",
+                zh: "{file} 中有其他主机的网络标识",
+            },
+        },
+        Message {
+            id: "cloud-init",
+            text: Text {
+                en: "cloud-init has kept {count} files about the instance that it ran on, in {dir}: {files}",
+                zh: "cloud-init 在 {dir} 中保留了关于原实例的 {count} 个文件：{files}",
+            },
+        },
+    ],
+    check,
+};
+
+const KINDS: [(What, &str); 4] = [
+    (What::MachineId, "machine-id"),
+    (What::HostKeyPublic, "host-key"),
+    (What::Seed, "seed"),
+    (What::Lease, "lease"),
+];
+
+fn check(input: &Input<'_>) -> Verdict {
+    let mut tally = Tally::new();
+    let all: Vec<What> = KINDS.iter().map(|(what, _)| *what).chain([What::CloudInit]).collect();
+    let Some(image) = image(input, &all, &mut tally) else { return tally.verdict() };
+    for (what, message) in KINDS {
+        for leftover in image.of(what) {
+            let finding = Finding::new(Severity::High, file_subject(&leftover.path), message);
+            tally.fail(about_file(finding, leftover));
+        }
+    }
+    let state: Vec<&Leftover> = image.of(What::CloudInit).collect();
+    if !state.is_empty() {
+        let dir = std::path::Path::new("/var/lib/cloud");
+        let finding = Finding::new(Severity::High, "dir:/var/lib/cloud", "cloud-init");
+        tally.fail(about_all(finding, dir, &state));
+    }
+    tally.verdict()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Case;
+    use super::*;
+    use crate::fact::Why;
+
+    const ID: &str = "/etc/machine-id";
+
+    #[test]
+    fn the_machine_id_is_left_for_the_first_boot() {
+        let clean = Case::new();
+        clean.passes(&CHECK);
+        for empty in ["", "uninitialized\n", "\n"] {
+            clean.file(ID, empty).passes(&CHECK);
+        }
+        let case = clean.file(ID, "4c6a3f0bd6c14fa5a2a7e52b4d3b7c11\n");
+        assert_eq!(case.findings(&CHECK), [format!("file:{ID} machine-id")]);
+        assert_eq!(case.mends(&CHECK).text(ID), "", "a file has to be there, where /etc cannot be written");
+        // D-Bus has it too, and systemd would take it from there; a link is the usual thing and right.
+        let dbus = "/var/lib/dbus/machine-id";
+        assert!(!clean.file(dbus, "4c6a\n").mends(&CHECK).holds(dbus));
+        clean.link(dbus, ID).passes(&CHECK);
+        assert_eq!(clean.deny(ID, Why::Denied).doubts(&CHECK), [format!("file:{ID}")]);
+    }
+
+    #[test]
+    fn what_another_host_was_goes() {
+        for (path, message) in [
+            ("/var/lib/systemd/random-seed", "seed"),
+            ("/var/lib/dhcp/dhclient.eth0.leases", "lease"),
+            ("/var/lib/NetworkManager/internal-1-eth0.lease", "lease"),
+            ("/etc/udev/rules.d/70-persistent-net.rules", "lease"),
+        ] {
+            let case = Case::new().file(path, "x");
+            assert_eq!(case.findings(&CHECK), [format!("file:{path} {message}")]);
+            assert!(!case.mends(&CHECK).holds(path));
+        }
+        let public = "/etc/ssh/ssh_host_rsa_key.pub";
+        let case = Case::new().file(public, "ssh-rsa AAAA").keygen("");
+        assert!(!case.mends(&CHECK).holds(public));
+    }
+
+    #[test]
+    fn cloud_init_starts_anew() {
+        let instance = "/var/lib/cloud/instances/i-bp1";
+        let case = Case::new()
+            .file(&format!("{instance}/user-data.txt"), "#!/bin/sh\n")
+            .file(&format!("{instance}/sem/config_ssh"), "")
+            .file("/var/lib/cloud/data/instance-id", "i-bp1\n")
+            .file("/var/lib/cloud/seed/nocloud/meta-data", "instance-id: x\n")
+            .file("/var/lib/cloud/scripts/per-boot/mine.sh", "#!/bin/sh\n");
+        assert_eq!(case.findings(&CHECK), ["dir:/var/lib/cloud cloud-init"]);
+        let after = case.mends(&CHECK);
+        assert!(!after.holds(instance) && !after.holds("/var/lib/cloud/data/instance-id"));
+        assert!(after.holds("/var/lib/cloud/seed/nocloud/meta-data") && after.holds("/var/lib/cloud/scripts/per-boot/mine.sh"));
+    }
+}
