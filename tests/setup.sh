@@ -3,8 +3,8 @@
 #
 # Installs the Debian packages and Rust targets that the tests use, and fills the cache of root file systems:
 # $HOSTWARD_TEST_CACHE/root-<suite> (default /var/tmp/hostward-tests), one for each distribution whose sshd, PAM and
-# systemd are asked for the truth; and firewalls-<suite>, a layer over each with the packages of other firewalls. The tests
-# never write into them. A change of `version` below makes them anew.
+# systemd are asked for the truth; and firewalls-<suite> and cloud-init-<suite>, layers over each with the packages of other
+# firewalls and with cloud-init. The tests never write into them. A change of `version` below makes them anew.
 # Safe to run several times at once. Exit 1: something that must be there is not.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -67,16 +67,18 @@ bootstrap() {
   rm -rf "$root" && mv "$root.new" "$root" && printf '%s' "$version" >"$root.version"
 }
 
-# firewalls SUITE: the front ends that the firewall tests meet, as a layer over root-SUITE, none of them enabled.
-firewall_packages=(ufw firewalld iptables fail2ban)
-firewalls_version="1 ${firewall_packages[*]} on $version"
-firewalls() (
-  suite=$1 layer=$cache/firewalls-$1 work=$cache/firewalls-$1.work
+# Layers over root-SUITE: the front ends that the firewall tests meet, none of them enabled; what prepares an instance at its
+# first boot.
+declare -A layer_packages=([firewalls]="ufw firewalld iptables fail2ban" [cloud-init]="cloud-init")
+declare -A layer_disables=([firewalls]="ufw firewalld fail2ban" [cloud-init]="")
+layer_version() { printf '1 %s on %s' "${layer_packages[$1]}" "$version"; }
+layer() (
+  kind=$1 suite=$2 layer=$cache/$1-$2 work=$cache/$1-$2.work
   [ -d "$cache/root-$suite" ] || exit 0
   exec 8>"$layer.lock"
-  [ "$(cat "$layer.version" 2>/dev/null)" = "$firewalls_version" ] && exit 0
+  [ "$(cat "$layer.version" 2>/dev/null)" = "$(layer_version "$kind")" ] && exit 0
   flock 8
-  [ "$(cat "$layer.version" 2>/dev/null)" = "$firewalls_version" ] && exit 0
+  [ "$(cat "$layer.version" 2>/dev/null)" = "$(layer_version "$kind")" ] && exit 0
   rm -rf "$layer" "$layer.version" "$work"
   mkdir -p "$work/upper" "$work/work" "$work/root"
   root=$work/root
@@ -95,25 +97,27 @@ firewalls() (
   esac
   export DEBIAN_FRONTEND=noninteractive APT_CONFIG=/dev/null
   "${apt[@]}" update
-  "${apt[@]}" -y install --no-install-recommends "${firewall_packages[@]}"
-  chroot "$root" systemctl disable ufw firewalld fail2ban
+  read -ra packages <<<"${layer_packages[$kind]}"
+  "${apt[@]}" -y install --no-install-recommends "${packages[@]}"
+  read -ra units <<<"${layer_disables[$kind]}"
+  [ ${#units[@]} = 0 ] || chroot "$root" systemctl disable "${units[@]}"
   rm -rf "$root/etc/resolv.conf" "$root/usr/sbin/policy-rc.d" "$root/var/lib/apt/lists" "$root"/var/cache/apt/*
   umount "$root/proc" "$root/dev" "$root"
   mv "$work/upper" "$layer"
   rm -rf "$work"
-  printf '%s' "$firewalls_version" >"$layer.version"
+  layer_version "$kind" >"$layer.version"
 )
 
-# firewalls_logged SUITE: in a mount namespace of its own, so that nothing stays mounted; one line, the log where it failed.
-firewalls_logged() {
+# layer_logged KIND SUITE: in a mount namespace of its own, so that nothing stays mounted; one line, the log where it failed.
+layer_logged() {
   local from=$SECONDS
-  [ "$(cat "$cache/firewalls-$1.version" 2>/dev/null)" != "$firewalls_version" ] || return 0
-  if unshare --mount --propagation private bash -euo pipefail -c "$(declare -p cache version firewall_packages firewalls_version; declare -f firewalls); firewalls $1" \
-    >"$cache/firewalls-$1.log" 2>&1 </dev/null; then
-    echo "setup: firewall packages of $1 installed in $((SECONDS - from)) s"
+  [ "$(cat "$cache/$1-$2.version" 2>/dev/null)" != "$(layer_version "$1")" ] || return 0
+  if unshare --mount --propagation private bash -euo pipefail -c "$(declare -p cache version layer_packages layer_disables; declare -f layer layer_version); layer $1 $2" \
+    >"$cache/$1-$2.log" 2>&1 </dev/null; then
+    echo "setup: $1 of $2 installed in $((SECONDS - from)) s"
   else
-    echo "setup: the firewall packages of $1 could not be installed (the firewall tests say so):"
-    tail -n 5 "$cache/firewalls-$1.log" | sed 's/^/    /'
+    echo "setup: $1 of $2 could not be installed (its tests say so):"
+    tail -n 5 "$cache/$1-$2.log" | sed 's/^/    /'
   fi
 }
 
@@ -135,7 +139,7 @@ mkdir -p "$cache"
 
 running=0
 for suite in "${required[@]}" "${where_answered[@]}"; do
-  { bootstrap_logged "$suite"; firewalls_logged "$suite"; } &
+  { bootstrap_logged "$suite"; layer_logged firewalls "$suite"; layer_logged cloud-init "$suite"; } &
   running=$((running + 1))
   [ "$running" -lt 2 ] || { wait -n; running=$((running - 1)); }
 done

@@ -91,6 +91,14 @@ impl<'suite> Plan<'suite> {
     /// # Errors
     /// It does not boot in time; the message holds the end of its console.
     pub fn boot(self) -> Result<Host> {
+        self.boot_beside(|_| Ok(())).map(|(host, ())| host)
+    }
+
+    /// The same, with something that is in the network around it before it boots: a metadata service that the first boot asks.
+    ///
+    /// # Errors
+    /// As [`Plan::boot`]; or it does not start.
+    pub fn boot_beside<T>(self, start: impl FnOnce(&Netns) -> Result<T>) -> Result<(Host, T)> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("{}{}", self.suite.name(), COUNT.fetch_add(1, Ordering::Relaxed));
         let directory = run_directory(&name)?;
@@ -104,6 +112,7 @@ impl<'suite> Plan<'suite> {
             write(&upper.join(path.trim_start_matches('/')), content, *mode)?;
         }
         let (vpc, instance) = network()?;
+        let beside = start(&vpc)?;
         let cgroup = Cgroup::new(&name)?;
         let mut lower = OsString::new();
         for layer in &self.layers {
@@ -114,7 +123,8 @@ impl<'suite> Plan<'suite> {
         let lower = PathBuf::from(lower);
         let machine = Machine::start(&lower, &self.binds, &name, directory.path(), &cgroup, &instance)?;
         let Machine { leader, ended } = machine;
-        Ok(Host { name, leader, ended, vpc, instance, cgroup, directory, lower, binds: self.binds })
+        let host = Host { name, leader, ended, vpc, instance, cgroup, directory, lower, binds: self.binds };
+        Ok((host, beside))
     }
 }
 

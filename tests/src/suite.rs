@@ -89,7 +89,19 @@ impl Suite {
     /// # Errors
     /// It is not in the cache: the suite's archive did not answer.
     pub fn firewalls(&self) -> Result<PathBuf> {
-        let layer = crate::cache().join(format!("firewalls-{}", self.name));
+        self.layer("firewalls")
+    }
+
+    /// The layer over it that holds cloud-init.
+    ///
+    /// # Errors
+    /// It is not in the cache: the suite's archive did not answer.
+    pub fn cloud_init(&self) -> Result<PathBuf> {
+        self.layer("cloud-init")
+    }
+
+    fn layer(&self, kind: &str) -> Result<PathBuf> {
+        let layer = crate::cache().join(format!("{kind}-{}", self.name));
         ensure!(
             layer.with_extension("version").is_file(),
             "the layer {} is missing: run tests/setup.sh",

@@ -106,3 +106,6 @@ fn replace(dir: &Dir, name: &OsStr, temporary: &OsString, owner: Owner, content:
     dir.rename(temporary, name, true)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

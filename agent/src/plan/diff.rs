@@ -24,6 +24,9 @@ pub fn unified(change: &FileChange) -> String {
         }
         _ => String::new(),
     };
+    if let (State::File { content: None, .. }, State::File { content: Some(_), .. }) = (&change.before, &change.after) {
+        return format!("{out}{path}: emptied\n");
+    }
     let secret = is_secret(change);
     let text = |state: &State| -> Vec<String> {
         let Some(content) = state.content() else { return Vec::new() };

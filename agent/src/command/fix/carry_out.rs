@@ -60,6 +60,8 @@ pub(in crate::command) struct Done {
     until: Option<String>,
     /// Findings that stay.
     stays: usize,
+    /// Paths that nothing puts back.
+    erased: usize,
 }
 
 impl CarryOut<'_> {
@@ -146,7 +148,8 @@ impl CarryOut<'_> {
             Stage::Waiting { deadline } => Some(deadline.at.to_string()),
             _ => None,
         };
-        Done { id: transaction.id().to_owned(), stage, until, stays }
+        let erased = transaction.manifest().erasures().count();
+        Done { id: transaction.id().to_owned(), stage, until, stays, erased }
     }
 }
 
@@ -202,10 +205,18 @@ impl Done {
         let until = self.until.as_deref().unwrap_or_default();
         match (&self.stage, lang) {
             (Stage::Confirmed, Lang::En) => {
-                format!("DONE: transaction {id}, verified; {stays} findings stay. Undo: hostward rollback {id}\n")
+                let but = match self.erased {
+                    0 => String::new(),
+                    count => format!(" ({count} paths are gone for good)"),
+                };
+                format!("DONE: transaction {id}, verified; {stays} findings stay. Undo: hostward rollback {id}{but}\n")
             }
             (Stage::Confirmed, Lang::Zh) => {
-                format!("已完成：事务 {id} 已验证；{stays} 项问题保留。撤销：hostward rollback {id}\n")
+                let but = match self.erased {
+                    0 => String::new(),
+                    count => format!("（{count} 个路径已彻底清除，无法恢复）"),
+                };
+                format!("已完成：事务 {id} 已验证；{stays} 项问题保留。撤销：hostward rollback {id}{but}\n")
             }
             (Stage::Waiting { .. }, Lang::En) => format!(
                 "APPLIED, NOT CONFIRMED: log in anew (this session does not count) and run `hostward confirm {id}`;\n\

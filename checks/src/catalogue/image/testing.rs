@@ -21,6 +21,7 @@ pub(super) use crate::guard::testing::KEY;
 pub(super) enum Drawn {
     File(String),
     Link(String),
+    Directory,
     Denied(Why),
 }
 
@@ -69,6 +70,10 @@ impl Case {
         self.drawn(path, Drawn::Link(target.to_owned()))
     }
 
+    pub(super) fn directory(&self, path: &str) -> Self {
+        self.drawn(path, Drawn::Directory)
+    }
+
     pub(super) fn deny(&self, path: &str, why: Why) -> Self {
         self.drawn(path, Drawn::Denied(why))
     }
@@ -93,6 +98,7 @@ impl Case {
             sketch = match what {
                 Drawn::File(content) => sketch.file(path, content),
                 Drawn::Link(target) => sketch.link(path, target),
+                Drawn::Directory => sketch.dir(path),
                 Drawn::Denied(why) => sketch.unreadable(path, why.clone()),
             };
         }

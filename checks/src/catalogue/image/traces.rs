@@ -1,14 +1,14 @@
 //! `image.traces`: what was typed, logged and left while the image was built.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{REVEALING, about_all, about_file, file_subject, image};
 use crate::check::{
     Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict, path_text,
 };
 use crate::edit::Edit;
-use crate::host::image::{Leftover, What};
+use crate::host::image::{Becomes, Leftover, What};
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -122,7 +122,11 @@ fn check(input: &Input<'_>) -> Verdict {
 fn by_directory<'a>(found: impl Iterator<Item = &'a Leftover>) -> BTreeMap<PathBuf, Vec<&'a Leftover>> {
     let mut out: BTreeMap<PathBuf, Vec<&Leftover>> = BTreeMap::new();
     for one in found {
-        let dir = if one.what == What::Log { one.path.parent().unwrap_or(Path::new("/")) } else { &one.within };
+        let dir = match (one.what, one.becomes) {
+            (What::Log, Becomes::NoDirectory) => &one.path,
+            (What::Log, _) => one.path.parent().unwrap_or(&one.within),
+            _ => &one.within,
+        };
         out.entry(dir.to_path_buf()).or_default().push(one);
     }
     out
@@ -168,6 +172,7 @@ mod tests {
             assert!(!case.mends(&CHECK).holds(path), "{path}");
         }
         assert!(!Case::new().file("/var/tmp/a/b/c", "x").mends(&CHECK).holds("/var/tmp/a"));
+        Case::new().directory("/tmp/empty").passes(&CHECK);
         let key = "/home/ann/.ssh/id_rsa";
         let case = Case::new().file(key, "-----BEGIN RSA PRIVATE KEY-----\nx\n-----END RSA PRIVATE KEY-----\n");
         assert_eq!(case.findings(&CHECK), [format!("file:{key} private-key")]);
@@ -185,14 +190,15 @@ mod tests {
             .file("/var/log/dpkg.log", "")
             .file("/var/log/journal/4c6a/system.journal", "x")
             .file("/var/log/nginx/access.log.2.gz", "");
-        let want = ["dir:/var/log logs", "dir:/var/log/journal logs", "dir:/var/log/journal/4c6a logs", "dir:/var/log/nginx logs"];
+        let want = ["dir:/var/log logs", "dir:/var/log/journal/4c6a logs", "dir:/var/log/nginx logs"];
         assert_eq!(case.findings(&CHECK), want);
         let after = case.mends(&CHECK);
         assert_eq!(after.text("/var/log/auth.log"), "");
         for gone in ["/var/log/auth.log.1", "/var/log/messages-20261101", "/var/log/journal/4c6a", "/var/log/nginx/access.log.2.gz"] {
             assert!(!after.holds(gone), "{gone}");
         }
-        assert!(after.holds("/var/log/dpkg.log"));
+        // Daemons count on their directories.
+        assert!(after.holds("/var/log/dpkg.log") && after.holds("/var/log/journal") && after.holds("/var/log/nginx"));
     }
 
     #[test]

@@ -12,6 +12,15 @@ const ENTRIES: usize = 20_000;
 /// How deep a tree is entered.
 const DEPTH: usize = 12;
 
+/// Whether a directory goes with what is in it. Daemons count on theirs; the journal's has the name of a machine id.
+fn goes(what: What, dir: &Path) -> bool {
+    match what {
+        What::CloudInit | What::Temporary | What::Build | What::Own => true,
+        What::Log => dir.parent() == Some(Path::new("/var/log/journal")),
+        _ => false,
+    }
+}
+
 /// Collects what is found.
 pub(super) struct Finder<'r, 's> {
     pub(super) reader: &'r Reader<'s>,
@@ -142,7 +151,10 @@ impl<'r, 's> Finder<'r, 's> {
     fn empties(&mut self, what: What, top: &Path, path: PathBuf, judge: Judge, depth: usize) -> bool {
         match self.reader.link_meta(&path) {
             Ok(meta) if meta.kind == Kind::Dir => {
-                let emptied = self.enter(what, top, &path, judge, depth);
+                let before = self.image.found.len();
+                let emptied = self.enter(what, top, &path, judge, depth) && goes(what, &path);
+                // One that was empty before says nothing, but for the name of an instance.
+                let emptied = emptied && (what == What::CloudInit || self.image.found.len() > before);
                 if emptied {
                     self.note(what, path, top, Becomes::NoDirectory);
                 }
