@@ -188,7 +188,9 @@ fn prepare(tree: &Tree, transaction: &mut Transaction, services: &mut dyn Servic
     erase::check(tree, transaction)?;
     let waits = transaction.manifest().confirm() != Confirm::None;
     if waits && transaction.manifest().erasures().next().is_some() {
-        anyhow::bail!("what goes for good cannot wait for a confirmation: make an image of this system as the last step");
+        anyhow::bail!(
+            "what goes for good cannot wait for a confirmation: make an image of this system as the last step"
+        );
     }
     if waits {
         services.arm(transaction.manifest(), within(transaction.manifest()))?;

@@ -282,7 +282,9 @@ fn join(whole: &mut Plan, part: Plan) {
     whole.unfixable.extend(part.unfixable);
     for planned in part.effects {
         let same = whole.effects.iter_mut().find(|known| match (&known.effect, &planned.effect) {
-            (Effect::File(known) | Effect::Erase(known), Effect::File(new) | Effect::Erase(new)) => known.path == new.path,
+            (Effect::File(known) | Effect::Erase(known), Effect::File(new) | Effect::Erase(new)) => {
+                known.path == new.path
+            }
             (Effect::Table(_), Effect::Table(_)) => true,
             (Effect::Kernel(known), Effect::Kernel(new)) => known.key == new.key,
             (known, new) => known == new,
@@ -356,9 +358,10 @@ fn together(first: &FileChange, second: FileChange) -> FileChange {
 
 /// Findings whose fix is in the plan and that stand all the same. What only a unit or the ECS endpoint mends shows afterwards.
 fn remaining(plan: &Plan, findings: &[(&'static Check, Finding)]) -> Vec<Reason> {
-    let simulated = plan.effects.iter().filter(|one| {
-        matches!(one.effect, Effect::File(_) | Effect::Erase(_) | Effect::Table(_) | Effect::Kernel(_))
-    });
+    let simulated = plan
+        .effects
+        .iter()
+        .filter(|one| matches!(one.effect, Effect::File(_) | Effect::Erase(_) | Effect::Table(_) | Effect::Kernel(_)));
     let mut planned: Vec<&Reason> = simulated.flat_map(|planned| &planned.reasons).collect();
     planned.sort();
     planned.dedup();

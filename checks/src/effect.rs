@@ -1,4 +1,4 @@
-//! What a plan does to a host: five kinds of effect, and whoever applies them knows no other.
+//! What a plan does to a host: six kinds of effect, and whoever applies them knows no other.
 
 use std::path::PathBuf;
 use std::sync::Arc;

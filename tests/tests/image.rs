@@ -135,14 +135,19 @@ fn is_host_key(path: &PathBuf) -> bool {
 
 /// What tells a booted host from others: its machine id and its host keys.
 fn identity(host: &Host) -> BTreeSet<String> {
-    let told = host.shell("cat /etc/machine-id; for key in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $key | cut -d' ' -f2; done");
+    let told = host.shell(
+        "cat /etc/machine-id; for key in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $key | cut -d' ' -f2; done",
+    );
     told.unwrap().lines().map(str::to_owned).collect()
 }
 
 fn await_sshd(host: &Host) {
     let banner = "for i in $(seq 100); do bash -c 'exec 3<>/dev/tcp/127.0.0.1/22; read -t 5 -u 3' 2>/dev/null && exit 0; sleep 0.1; done; exit 1";
     host.shell(banner).unwrap_or_else(|error| {
-        panic!("{error:#}: {}", host.shell("systemctl --no-pager status ssh* sshd-keygen* | tail -60").unwrap_or_default())
+        panic!(
+            "{error:#}: {}",
+            host.shell("systemctl --no-pager status ssh* sshd-keygen* | tail -60").unwrap_or_default()
+        )
     });
 }
 
@@ -230,7 +235,11 @@ fn instances_of_a_cleaned_image_are_new_and_their_owners() {
             assert!(entered.shell, "{name}: the owner is locked out: {}\n{}", entered.log, log());
             the_builder_stays_out(&client, &builder, name);
         }
-        results::tested(TEST, name, "cleaned, two instances with cloud-init: new ids and host keys, the owner's key alone opens");
+        results::tested(
+            TEST,
+            name,
+            "cleaned, two instances with cloud-init: new ids and host keys, the owner's key alone opens",
+        );
     }
 }
 
@@ -256,7 +265,11 @@ fn host_keys_are_made_where_only_the_distribution_does() {
             known.extend(own);
             the_builder_stays_out(&Client::of(&host).unwrap(), &builder, name);
         }
-        let what = if makes { "two instances without cloud-init: new ids and host keys" } else { "host keys stay, and that is said" };
+        let what = if makes {
+            "two instances without cloud-init: new ids and host keys"
+        } else {
+            "host keys stay, and that is said"
+        };
         results::tested(TEST, name, what);
     }
 }

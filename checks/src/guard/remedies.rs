@@ -28,9 +28,7 @@ pub(super) fn of(edit: &Edit) -> &'static [&'static Guard] {
     match edit {
         Edit::SshdSet { .. } | Edit::SshdLine { .. } => const { &[&AGENTS, &BANG_LOCK] },
         Edit::LockPassword { .. } => const { &[&AGENTS, &BANG_LOCK, &ROOT_PASSWORD, &PASSWORD_USES] },
-        Edit::ForgetPassword { .. } => {
-            const { &[&AGENTS, &BANG_LOCK, &ROOT_PASSWORD, &PASSWORD_USES, &LAST_STEP] }
-        }
+        Edit::ForgetPassword { .. } => const { &[&AGENTS, &BANG_LOCK, &ROOT_PASSWORD, &PASSWORD_USES, &LAST_STEP] },
         Edit::Erase { .. } => const { &[&AGENTS, &NEW_HOST_KEYS, &LAST_STEP] },
         Edit::SetAgeing { .. } => const { &[&AGENTS, &AGEING] },
         Edit::SetKey { .. } => const { &[&AGENTS, &LOCKOUT] },

@@ -30,7 +30,6 @@ struct Node {
     for_good: bool,
 }
 
-
 #[derive(Clone, Debug)]
 enum After {
     /// Only owner and mode.

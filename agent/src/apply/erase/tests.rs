@@ -71,7 +71,9 @@ fn what_goes_for_good_is_kept_nowhere() {
     assert!(!dir.path().join("tmp/deep").exists() && !dir.path().join("etc/history").exists());
     let read = |path: &str| std::fs::read_to_string(dir.path().join(path)).unwrap();
     assert_eq!((read("etc/shadow").as_str(), read("var/log/auth.log").as_str()), ("root:!:1::::::\n", ""));
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(dir.path().join("etc/shadow")).unwrap().permissions());
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(dir.path().join("etc/shadow")).unwrap().permissions(),
+    );
     assert_eq!(mode & 0o7777, 0o640);
     // What was kept can be put back, and what was not is said.
     let mut known = store.get(transaction.id()).unwrap();

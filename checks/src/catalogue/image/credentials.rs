@@ -57,10 +57,7 @@ pub static CHECK: Check = Check {
                 zh: "{user} 的口令已锁定，但镜像中仍带有其哈希",
             },
         },
-        Message {
-            id: "hashes",
-            text: Text { en: "{file} holds password hashes", zh: "{file} 中有口令哈希" },
-        },
+        Message { id: "hashes", text: Text { en: "{file} holds password hashes", zh: "{file} 中有口令哈希" } },
         Message {
             id: "keys",
             text: Text {
@@ -103,7 +100,8 @@ fn check(input: &Input<'_>) -> Verdict {
         }
         for leftover in image.of(What::HostKey) {
             let file = path_text(&leftover.path);
-            let finding = Finding::new(Severity::Critical, file_subject(&leftover.path), "host-key").with("file", &file);
+            let finding =
+                Finding::new(Severity::Critical, file_subject(&leftover.path), "host-key").with("file", &file);
             let edits = gone(input.host, &leftover.path);
             tally.fail(edits.into_iter().fold(finding.seen(&file, None, ""), Finding::fixed_by));
         }
@@ -188,7 +186,8 @@ fn keys(input: &Input<'_>, tally: &mut Tally) {
 /// Whether the policy wants this key in the image.
 fn approved(input: &Input<'_>, line: &KeyLine) -> bool {
     let policy = input.policy;
-    let list = if line.options().cert_authority { Some(&policy.approved_authorities) } else { policy.approved_keys.as_ref() };
+    let list =
+        if line.options().cert_authority { Some(&policy.approved_authorities) } else { policy.approved_keys.as_ref() };
     let fingerprint = line.key.fingerprint().to_string();
     list.is_some_and(|list| list.contains(&fingerprint))
 }
@@ -200,7 +199,8 @@ fn cloud_init(input: &Input<'_>, tally: &mut Tally) {
     let all = cloud.chpasswd.known().filter(|set| set.layer == Layer::System).map(|set| (&set.file, set.line));
     if let Some((file, line)) = own.or(all) {
         let file = path_text(file);
-        let finding = Finding::new(Severity::Critical, format!("file:{file}"), "cloud-init-password").with("file", &file);
+        let finding =
+            Finding::new(Severity::Critical, format!("file:{file}"), "cloud-init-password").with("file", &file);
         tally.fail(finding.seen(file, Some(line), ""));
     }
 }
@@ -212,7 +212,8 @@ mod tests {
     use crate::fact::Why;
     use crate::policy::Policy;
 
-    const HASH: &str = "$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/";
+    const HASH: &str =
+        "$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/";
     const FILE: &str = "/root/.ssh/authorized_keys";
 
     #[test]
@@ -237,7 +238,8 @@ mod tests {
     #[test]
     fn backups_of_hashes_go_and_other_files_stay() {
         let line = format!("ann:{HASH}:19000:0:99999:7:::\n");
-        let clean = Case::new().file("/etc/shadow-", "ann:!:19000:0:99999:7:::\n").file("/etc/passwd-", "ann:x:1:1::/:/\n");
+        let clean =
+            Case::new().file("/etc/shadow-", "ann:!:19000:0:99999:7:::\n").file("/etc/passwd-", "ann:x:1:1::/:/\n");
         let clean = clean.file("/etc/passwd-ossfs", "bucket:LTAIexampleexample:secretsecretsecretsecretsecret\n");
         clean.passes(&CHECK);
         for path in ["/etc/shadow-", "/etc/shadow.bak", "/var/backups/shadow.bak"] {

@@ -40,10 +40,7 @@ pub static CHECK: Check = Check {
         },
         Message {
             id: "host-key",
-            text: Text {
-                en: "{file} is the public half of a host key",
-                zh: "{file} 是主机密钥的公钥部分",
-            },
+            text: Text { en: "{file} is the public half of a host key", zh: "{file} 是主机密钥的公钥部分" },
         },
         Message {
             id: "seed",
@@ -55,8 +52,7 @@ pub static CHECK: Check = Check {
         Message {
             id: "lease",
             text: Text {
-                en: "{file} holds the network identity of another host",
-                zh: "{file} 中有其他主机的网络标识",
+                en: "{file} holds the network identity of another host", zh: "{file} 中有其他主机的网络标识"
             },
         },
         Message {
@@ -70,12 +66,8 @@ pub static CHECK: Check = Check {
     check,
 };
 
-const KINDS: [(What, &str); 4] = [
-    (What::MachineId, "machine-id"),
-    (What::HostKeyPublic, "host-key"),
-    (What::Seed, "seed"),
-    (What::Lease, "lease"),
-];
+const KINDS: [(What, &str); 4] =
+    [(What::MachineId, "machine-id"), (What::HostKeyPublic, "host-key"), (What::Seed, "seed"), (What::Lease, "lease")];
 
 fn check(input: &Input<'_>) -> Verdict {
     let mut tally = Tally::new();
@@ -150,6 +142,9 @@ mod tests {
         assert_eq!(case.findings(&CHECK), ["dir:/var/lib/cloud cloud-init"]);
         let after = case.mends(&CHECK);
         assert!(!after.holds(instance) && !after.holds("/var/lib/cloud/data/instance-id"));
-        assert!(after.holds("/var/lib/cloud/seed/nocloud/meta-data") && after.holds("/var/lib/cloud/scripts/per-boot/mine.sh"));
+        assert!(
+            after.holds("/var/lib/cloud/seed/nocloud/meta-data")
+                && after.holds("/var/lib/cloud/scripts/per-boot/mine.sh")
+        );
     }
 }

@@ -93,7 +93,8 @@ impl Case {
     }
 
     fn snapshot(&self) -> Snapshot {
-        let mut sketch = Sketch::new().program("/usr/sbin/sshd", SSHD).program("/bin/sh", &[]).dir("/root").dir("/home/ann");
+        let mut sketch =
+            Sketch::new().program("/usr/sbin/sshd", SSHD).program("/bin/sh", &[]).dir("/root").dir("/home/ann");
         for (path, what) in &self.files {
             sketch = match what {
                 Drawn::File(content) => sketch.file(path, content),

@@ -24,8 +24,14 @@ pub static CHECK: Check = Check {
     scope: Scope::Both,
     references: &[Reference { source: REVEALING, item: "histories, logs, temporary files, private keys" }],
     reads: &[
-        "/var/log", "/tmp", "/var/tmp", "mail", "core dumps", "histories, stored logins and private keys in homes",
-        "files of installers and of image builders", "hostward's own state",
+        "/var/log",
+        "/tmp",
+        "/var/tmp",
+        "mail",
+        "core dumps",
+        "histories, stored logins and private keys in homes",
+        "files of installers and of image builders",
+        "hostward's own state",
     ],
     fix: Some(Text {
         en: "removes them; logs that are written stay as empty files. Nothing of it is kept",
@@ -38,12 +44,13 @@ pub static CHECK: Check = Check {
     },
     messages: &[
         Message {
-            id: "history",
-            text: Text { en: "{file} tells what was typed", zh: "{file} 记录了输入过的命令" },
+            id: "history", text: Text { en: "{file} tells what was typed", zh: "{file} 记录了输入过的命令" }
         },
         Message {
             id: "login",
-            text: Text { en: "{file} holds a login for another service", zh: "{file} 中有其他服务的登录凭据" },
+            text: Text {
+                en: "{file} holds a login for another service", zh: "{file} 中有其他服务的登录凭据"
+            },
         },
         Message {
             id: "private-key",
@@ -62,13 +69,15 @@ pub static CHECK: Check = Check {
         },
         Message {
             id: "mail",
-            text: Text { en: "{count} files of mail lie in {dir}: {files}", zh: "{dir} 中有 {count} 个邮件文件：{files}" },
+            text: Text {
+                en: "{count} files of mail lie in {dir}: {files}",
+                zh: "{dir} 中有 {count} 个邮件文件：{files}",
+            },
         },
         Message {
             id: "dumps",
             text: Text {
-                en: "{count} core dumps lie in {dir}: {files}",
-                zh: "{dir} 中有 {count} 个核心转储：{files}",
+                en: "{count} core dumps lie in {dir}: {files}", zh: "{dir} 中有 {count} 个核心转储：{files}"
             },
         },
         Message {
@@ -194,7 +203,12 @@ mod tests {
         assert_eq!(case.findings(&CHECK), want);
         let after = case.mends(&CHECK);
         assert_eq!(after.text("/var/log/auth.log"), "");
-        for gone in ["/var/log/auth.log.1", "/var/log/messages-20261101", "/var/log/journal/4c6a", "/var/log/nginx/access.log.2.gz"] {
+        for gone in [
+            "/var/log/auth.log.1",
+            "/var/log/messages-20261101",
+            "/var/log/journal/4c6a",
+            "/var/log/nginx/access.log.2.gz",
+        ] {
             assert!(!after.holds(gone), "{gone}");
         }
         // Daemons count on their directories.

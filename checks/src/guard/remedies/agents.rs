@@ -48,7 +48,11 @@ fn permits(edit: &Edit, input: &Input<'_>, _: &Circumstances) -> Result<(), Said
         | Edit::ForgetPassword { user }
         | Edit::SetShell { user, .. }
         | Edit::SetAgeing { user, .. } => {
-            if is_account(user) { theirs(user.clone()) } else { Ok(()) }
+            if is_account(user) {
+                theirs(user.clone())
+            } else {
+                Ok(())
+            }
         }
         Edit::SetKey { file, .. }
         | Edit::WriteFile { file, .. }

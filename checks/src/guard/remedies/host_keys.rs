@@ -64,7 +64,11 @@ mod tests {
         let off = cloud.file("/etc/cloud/cloud-init.disabled", "");
         assert_eq!(said(&off, key), Some("nothing-makes-keys"));
         for modules in ["cloud_init_modules: [bootcmd]\n", "ssh_genkeytypes: []\n"] {
-            assert_eq!(said(&cloud.file("/etc/cloud/cloud.cfg", modules), key), Some("nothing-makes-keys"), "{modules}");
+            assert_eq!(
+                said(&cloud.file("/etc/cloud/cloud.cfg", modules), key),
+                Some("nothing-makes-keys"),
+                "{modules}"
+            );
         }
         let usual = "cloud_init_modules:\n - bootcmd\n - [ssh, always]\n";
         assert_eq!(said(&cloud.file("/etc/cloud/cloud.cfg", usual), key), None);

@@ -123,7 +123,10 @@ pub(super) fn identity(finder: &mut Finder<'_, '_>) {
 /// has where there is one.
 fn machine_id(finder: &mut Finder<'_, '_>) {
     let id = Path::new("/etc/machine-id");
-    if finder.content(What::MachineId, id).is_some_and(|text| text.trim_ascii() != b"uninitialized" && !text.trim_ascii().is_empty()) {
+    if finder
+        .content(What::MachineId, id)
+        .is_some_and(|text| text.trim_ascii() != b"uninitialized" && !text.trim_ascii().is_empty())
+    {
         finder.file(What::MachineId, id, Becomes::Empty);
     }
     finder.file(What::MachineId, Path::new("/var/lib/dbus/machine-id"), Becomes::Nothing);

@@ -30,7 +30,10 @@ impl Keygen {
         let units = Units::new(reader);
         let wants = |name: &str| {
             let unit = units.load(name).map(|(unit, _)| unit).unwrap_or_default();
-            ["Wants", "Requires"].iter().flat_map(|key| unit.values("Unit", key)).any(|value| holds(value, b"sshd-keygen"))
+            ["Wants", "Requires"]
+                .iter()
+                .flat_map(|key| unit.values("Unit", key))
+                .any(|value| holds(value, b"sshd-keygen"))
         };
         if !units.is_enabled("sshd-keygen") && !STARTERS.iter().any(|name| wants(name)) {
             return Self::Never;
@@ -63,7 +66,8 @@ mod tests {
     use super::*;
     use crate::snapshot::Sketch;
 
-    const DEBIAN: &str = "[Unit]\nConditionFirstBoot=yes\nConditionPathIsReadWrite=/etc/ssh\n[Service]\nExecStart=ssh-keygen -A\n";
+    const DEBIAN: &str =
+        "[Unit]\nConditionFirstBoot=yes\nConditionPathIsReadWrite=/etc/ssh\n[Service]\nExecStart=ssh-keygen -A\n";
     const RED_HAT: &str = "[Unit]\nConditionFileNotEmpty=|!/etc/ssh/ssh_host_%i_key\n[Service]\n";
 
     #[test]
@@ -80,7 +84,10 @@ mod tests {
             (Sketch::new().file(vendor, DEBIAN), Keygen::Never),
             (debian(), Keygen::FirstBoot),
             (debian().file(drop_in, "[Unit]\nConditionFirstBoot=\n"), Keygen::Missing),
-            (debian().link("/etc/systemd/system/sshd-keygen.service", "/dev/null").file("/dev/null", ""), Keygen::Never),
+            (
+                debian().link("/etc/systemd/system/sshd-keygen.service", "/dev/null").file("/dev/null", ""),
+                Keygen::Never,
+            ),
             (red_hat, Keygen::Missing),
             (link(Sketch::new().file("/etc/systemd/system/sshd-keygen.service", "[Service]\n")), Keygen::Missing),
         ] {
