@@ -266,7 +266,7 @@ fn host_keys_are_made_where_only_the_distribution_does() {
             the_builder_stays_out(&Client::of(&host).unwrap(), &builder, name);
         }
         let what = if makes {
-            "two instances without cloud-init: new ids and host keys"
+            "without cloud-init: an id and host keys of its own"
         } else {
             "host keys stay, and that is said"
         };
