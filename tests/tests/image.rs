@@ -111,7 +111,7 @@ fn cleaned(suite: &Suite, layer: Option<&Path>, builder: &str) -> Overlay {
     assert!(!said(&fixed).contains("warning: not erased"), "{suite}: {}", said(&fixed));
     let again = hostward(&["scan", "--profile", "image", "--only", "image"], image.root());
     let host_keys = fs::read_dir(image.path("/etc/ssh")).unwrap().flatten();
-    let host_keys: Vec<PathBuf> = host_keys.map(|entry| entry.path()).filter(is_host_key).collect();
+    let host_keys: Vec<PathBuf> = host_keys.map(|entry| entry.path()).filter(|path| is_host_key(path)).collect();
     if said(&fixed).contains("nothing here makes new host keys") {
         assert!(!host_keys.is_empty() && said(&again).contains("host key"), "{suite}: {}", said(&again));
     } else {
@@ -129,7 +129,7 @@ fn cleaned(suite: &Suite, layer: Option<&Path>, builder: &str) -> Overlay {
     image
 }
 
-fn is_host_key(path: &PathBuf) -> bool {
+fn is_host_key(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ssh_host_"))
 }
 
