@@ -5,6 +5,7 @@
 
 pub mod assistant;
 pub mod cgroup;
+pub mod dependencies;
 pub mod host;
 pub mod imds;
 pub mod keys;
