@@ -7,6 +7,7 @@ pub mod access_key_corpus;
 pub mod assistant;
 pub mod cgroup;
 pub mod crossing;
+pub mod dependencies;
 pub mod host;
 pub mod imds;
 pub mod keys;

@@ -11,6 +11,10 @@ use serde_json::Value;
 use crate::host::Host;
 use crate::suite::Suite;
 
+mod follower;
+
+pub use follower::Follower;
+
 /// Starts the resident as its unit does, from the binary under test.
 pub const START: &str = "
     systemctl reset-failed hostward 2>/dev/null || true
@@ -137,6 +141,14 @@ impl Resident {
         told.with_context(|| format!("no {kind} of {check} is told after {command}\n{}", self.journal()))
     }
 
+    /// Follows what it tells from now on.
+    ///
+    /// # Errors
+    /// It has told nothing yet.
+    pub fn follow(&self) -> Result<Follower<'_>> {
+        Follower::of(&self.host)
+    }
+
     /// What the resident says of itself.
     ///
     /// # Errors
@@ -218,6 +230,7 @@ impl Resident {
     }
 }
 
+/// A text of a JSON object.
 fn word<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key)?.as_str()
 }

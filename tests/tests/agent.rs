@@ -48,6 +48,12 @@ const CHANGES: [(&str, &str, &str, &str); 7] = [
     ),
 ];
 
+/// The median and the greatest of times.
+fn median(mut took: Vec<f64>) -> (f64, f64) {
+    took.sort_by(f64::total_cmp);
+    (took[took.len() / 2], took[took.len() - 1])
+}
+
 #[test]
 fn what_changes_is_told_soon_and_once() {
     let names: &[&str] = Tier::current().pick(&["bookworm"], &["bookworm", "focal", "jammy", "noble", "trixie"]);
@@ -55,13 +61,14 @@ fn what_changes_is_told_soon_and_once() {
         // One change after another is more than its share of the processor is made for.
         let place = Resident::with(&suite, "[agent]\ncpu-percent = 100\n").unwrap();
         place.agrees().unwrap();
-        let mut took: Vec<f64> = Vec::new();
-        for _ in 0..Tier::current().pick(3, 20) {
+        let mut follower = place.follow().unwrap();
+        for _ in 0..Tier::current().pick(15, 100) {
             for (what, make, unmake, check) in CHANGES {
-                took.push(place.tells(make, "new", check).expect(what));
-                took.push(place.tells(unmake, "resolved", check).expect(what));
+                follower.tells(make, "new", check).expect(what);
+                follower.tells(unmake, "resolved", check).expect(what);
             }
         }
+        let took = follower.took().unwrap();
         place.agrees().unwrap();
         // Killed between any two steps: the next one knows what was told.
         for _ in 0..3 {
@@ -74,15 +81,18 @@ fn what_changes_is_told_soon_and_once() {
         in_order(&place.events().unwrap()).unwrap();
         let status = place.status().unwrap();
         assert_eq!(status["troubles"].as_array().map(Vec::len), Some(0), "{status}");
-        took.sort_by(f64::total_cmp);
-        let median = took[took.len() / 2];
+        // Two events of each kind in turn.
+        let of = |at| took.chunks(2).skip(at).step_by(CHANGES.len()).flatten().copied().collect();
+        let kinds = CHANGES.iter().enumerate().map(|(at, (what, ..))| format!("{what} {:.0}", median(of(at)).0));
+        let kinds: Vec<String> = kinds.collect();
+        let (all, longest) = median(took.clone());
         results::tested(
             "agent",
             suite.name(),
             format!(
-                "{} events told, median {median:.0} ms, longest {:.0} ms; PSS {} KiB",
+                "{} events told, median {all:.0} ms, longest {longest:.0} ms ({}); PSS {} KiB",
                 took.len(),
-                took[took.len() - 1],
+                kinds.join(", "),
                 status["cost"]["pss_kib"]
             ),
         );

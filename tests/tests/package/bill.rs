@@ -119,3 +119,26 @@ fn the_bill_names_what_is_linked() {
     assert_eq!(sum.split(' ').next(), bill["metadata"]["component"]["hashes"][0]["content"].as_str());
     results::tested(TEST, "bill", format!("{} packages and {standard}; the program names {}", named.len(), told.len()));
 }
+
+/// Each package's licence goes with the program, in the same file for all.
+#[test]
+fn the_licences_of_what_is_linked_go_with_it() {
+    let packages = packages();
+    let directory = tempfile::tempdir().unwrap();
+    done(Command::new("tar").arg("-xzf").arg(packages.path(".tar.gz")).arg("-C").arg(directory.path()));
+    done(Command::new("unzip").arg("-q").arg(packages.path(".zip")).arg("-d").arg(directory.path().join("plugin")));
+    let find = ["-name", "THIRD-PARTY-LICENSES.gz", "-exec", "zcat", "{}", "+"];
+    let output = done(Command::new("find").arg(directory.path()).args(find));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (first, second) = text.split_at(text.len() / 2);
+    assert_eq!(first, second, "the tarball's and the plugin's");
+    let (list, texts) = first.split_once("\n====").unwrap();
+    let named = list.lines().filter_map(|line| line.split_once(": ")).map(|(key, _)| key.to_owned());
+    let own = |key: &String| key == "hostward" || key.starts_with("hostward ") || key.starts_with("hostward-");
+    let named: BTreeSet<String> = named.filter(|key| !key.starts_with("rust-std ") && !own(key)).collect();
+    assert_eq!(named, linked().into_iter().filter(|key| !own(key)).collect());
+    for words in ["Permission is hereby granted", "Apache License", "Rich Felker"] {
+        assert!(texts.contains(words), "{words}");
+    }
+    results::tested(TEST, "licences", format!("{} packages, {} KiB", named.len(), first.len() / 1024));
+}

@@ -75,7 +75,8 @@ fn build(pages: &Path, key: Option<&Path>) -> (Packages, Output) {
     );
     let mut command = Command::new(project().join("packaging/build"));
     command.arg(hostward_tests::binary().unwrap()).arg(directory.path()).env_remove("HOSTWARD_SIGNING_KEY");
-    command.env("HOSTWARD_PAGES", pages).env("HOSTWARD_SBOM", env!("CARGO_BIN_EXE_sbom")).env("PATH", path.unwrap());
+    command.env("HOSTWARD_PAGES", pages).env("PATH", path.unwrap());
+    command.env("HOSTWARD_SBOM", env!("CARGO_BIN_EXE_sbom")).env("HOSTWARD_NOTICES", env!("CARGO_BIN_EXE_notices"));
     command.env("SOURCE_DATE_EPOCH", EPOCH.0.to_string());
     if let Some(key) = key {
         command.env("HOSTWARD_SIGNING_KEY", key);
