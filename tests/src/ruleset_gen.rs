@@ -162,13 +162,19 @@ impl Table<'_> {
         } else {
             words.push(self.statement(place, deepest));
         }
-        // One protocol a rule, as nft wants it.
         let rule = words.join(" ");
-        let rule = if rule.contains("tcp flags") || self.rng.chance(60) {
-            rule.replace("udp dport", "tcp dport").replace("l4proto udp", "l4proto tcp")
-        } else {
-            rule.replace("tcp dport", "udp dport").replace("l4proto tcp", "l4proto udp")
-        };
+        let has = |words: &[&str]| words.iter().any(|word| rule.contains(word));
+        // One family and one protocol a rule, as nft wants it.
+        if has(&["ip6 ", "nfproto ipv6"]) && has(&["ip saddr", "ip daddr", "dnat ip ", "nfproto ipv4"]) {
+            return self.rule_in(place, deepest);
+        }
+        let tcp = has(&["tcp flags"]) || self.rng.chance(60);
+        let (one, other) = if tcp { ("tcp", "udp") } else { ("udp", "tcp") };
+        let both = if has(&["tcp dport", "udp dport", "tcp flags"]) { one } else { "{ tcp, udp }" };
+        let rule = rule
+            .replace(&format!("{other} dport"), &format!("{one} dport"))
+            .replace(&format!("l4proto {other}"), &format!("l4proto {one}"))
+            .replace("l4proto { tcp, udp }", &format!("l4proto {both}"));
         format!("  {rule}\n")
     }
 
@@ -254,7 +260,7 @@ impl Table<'_> {
                 22 if place != Place::Early => {
                     format!("meta l4proto {{ tcp, udp }} ct original proto-dst {not}{}", self.port())
                 }
-                23 => self
+                23 if self.family == "inet" => self
                     .rng
                     .pick(&[
                         "meta nfproto ipv4",

@@ -119,6 +119,12 @@ fn nftables(output: &Output, rules: &mut Ruleset) -> Result<(), Why> {
         return Err(failed(&defect.what));
     }
     let mut known = read.rules;
+    if nft::lacks_devices(&known)
+        && let Fact::Known(listing) = ask(NFT, &["list", "chains"], TIME, BYTES)
+        && listing.success
+    {
+        nft::add_devices(&String::from_utf8_lossy(&listing.bytes), &mut known);
+    }
     // iptables wrote these tables with extensions that only it can name again; else they stay as doubts.
     for (family, programs, _) in SAVE {
         let mut again = Ruleset::default();

@@ -11,8 +11,11 @@ use serde_json::Value;
 use super::Defect;
 use super::ruleset::{Base, Case, ChainId, Family, Hook, Names, Rows, Ruleset, Set, Span};
 
+mod devices;
 mod element;
 mod rule;
+
+pub use devices::{add_devices, lacks_devices};
 
 /// What was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
