@@ -64,10 +64,12 @@ impl<'w> Reading<'w> {
     fn extension(&mut self, name: &str) {
         match name {
             "tcp" | "udp" | "multiport" | "comment" | "conntrack" | "state" | "addrtype" | "owner" | "mark"
-            | "connmark" | "iprange" | "limit" | "hashlimit" | "statistic" | "connlimit" | "pkttype" | "policy"
-            | "set" => {}
+            | "recent" | "connmark" | "iprange" | "limit" | "hashlimit" | "statistic" | "connlimit" | "pkttype"
+            | "policy" | "set" => {}
             // Other protocols.
             "icmp" | "icmp6" | "sctp" | "dccp" => {}
+            // Headers that the packet in question need not have.
+            "rt" | "frag" | "dst" | "hbh" | "mh" | "ah" | "esp" => self.test(Test::Never),
             // An answer to the source would leave by the interface that the packet came by.
             "rpfilter" => self.is(Field::ReverseRoute, Some(vec![Span::number(1_u8)]), self.inverted()),
             other => self.test(Test::Perhaps(format!("-m {other}"))),
@@ -177,13 +179,18 @@ impl<'w> Reading<'w> {
             }
             "--pol" => {
                 let none = self.next() == Some("none");
-                self.is(Field::Secured, Some(vec![Span::number(u8::from(!none))]), not);
+                self.is(Field::Extra, Some(vec![Span::number(u8::from(!none))]), not);
             }
             // Which sets there are, ipset knows.
             "--match-set" => {
                 let name = self.next().unwrap_or_default();
                 self.next();
                 self.test(Test::Perhaps(format!("--match-set {name}")));
+            }
+            // Who came too often is listed; without a number, whoever came at all.
+            "--update" | "--rcheck" => {
+                let often = !not && self.words.iter().any(|word| word == "--hitcount");
+                self.test(if often { Test::Sometimes } else { Test::Perhaps("-m recent".to_owned()) });
             }
             // What is asked now and then.
             "--limit" | "--hashlimit-upto" | "--hashlimit-above" | "--hashlimit" | "--probability" | "--every"
@@ -210,8 +217,10 @@ impl<'w> Reading<'w> {
             | "--hashlimit-htable-gcinterval" => {
                 self.next();
             }
-            "--connlimit-saddr" | "--connlimit-daddr" | "--invert" | "--loose" | "--validmark" | "--accept-local"
-            | "--strict" | "--limit-iface-in" | "--limit-iface-out" => {}
+            // It lists whoever comes, and holds for all of them.
+            "--set" if !not => {}
+            "--rsource" | "--rdest" | "--rttl" | "--reap" | "--connlimit-saddr" | "--connlimit-daddr" | "--invert"
+            | "--loose" | "--validmark" | "--accept-local" | "--strict" | "--limit-iface-in" | "--limit-iface-out" => {}
             _ => return false,
         }
         true

@@ -238,7 +238,7 @@ fn field(left: &Value) -> Field {
             "mark" => Field::Mark,
             "skuid" => Field::Owner,
             "pkttype" => Field::PacketType,
-            "secpath" => Field::Secured,
+            "secpath" => Field::Extra,
             other => Field::Other(format!("meta {other}")),
         },
         "ct" => tracked(word("key"), word("dir")),
@@ -251,6 +251,9 @@ fn field(left: &Value) -> Field {
                 other => Field::Other(format!("fib {other}")),
             }
         }
+        // Headers that the packet in question need not have.
+        "exthdr" if what.get("field").is_some() => Field::Missing,
+        "exthdr" => Field::Extra,
         other => Field::Other(format!("{other} {}", word("key")).trim_end().to_owned()),
     }
 }

@@ -60,8 +60,8 @@ pub enum Field {
     Owner,
     /// To one host, to a group or to all.
     PacketType,
-    /// Whether IPsec protected it.
-    Secured,
+    /// Whether it has what plain packets lack: IPsec, headers of extensions.
+    Extra,
     /// What no packet in question has: ICMP types, other protocols.
     Missing,
     /// What is not modelled, in the program's words.

@@ -180,7 +180,7 @@ impl Packet<'_> {
                 _ => Value::Unknown,
             },
             Field::PacketType => Value::Word("host"),
-            Field::Secured => Value::Named("missing", 0),
+            Field::Extra => Value::Named("missing", 0),
             Field::Missing => Value::Missing,
             Field::Other(_) => Value::Unknown,
         }
