@@ -71,6 +71,10 @@ impl Table<'_> {
                 out,
                 " chain b{number} {{\n  type filter hook {hook} priority {priority}; policy {policy};\n  iifname != \"eth0\" accept\n"
             );
+            if place == Place::Filter {
+                // What follows the first packet is not asked about.
+                out.push_str("  ct state established accept\n");
+            }
             for _ in 0..2 + self.rng.below(7) {
                 out.push_str(&self.rule(place));
             }
@@ -237,7 +241,7 @@ impl Table<'_> {
                         "meta mark != 0",
                     ])
                     .to_owned(),
-                18 => self
+                18 if place != Place::Early => self
                     .rng
                     .pick(&[
                         "tcp flags & (fin | syn | rst | ack) == syn",

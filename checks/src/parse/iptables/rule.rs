@@ -200,6 +200,10 @@ impl<'w> Reading<'w> {
             }
             // What only says how it is asked.
             "--comment"
+            | "--seconds"
+            | "--hitcount"
+            | "--name"
+            | "--mask"
             | "--limit-burst"
             | "--mode"
             | "--packet"

@@ -171,3 +171,50 @@ fn rules_made_to_be_expensive_are_cheap() {
     let open = format!("*filter\n:INPUT DROP [0:0]\n{named}-A INPUT --dports 0:65535 -j ACCEPT\n");
     assert_eq!(judged(&open, &open).0.default_accepts, Some(true));
 }
+
+#[test]
+fn three_thousand_published_ports_are_each_followed() {
+    let ports = || 20_000..23_000;
+    let forward = ports().map(|port| {
+        format!("-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport {port} -j ACCEPT\n")
+    });
+    let nat = ports().map(|port| {
+        format!("-A DOCKER ! -i docker0 -p tcp -m tcp --dport {port} -j DNAT --to-destination 172.17.0.2:{port}\n")
+    });
+    let text = format!(
+        "*filter\n:FORWARD DROP [0:0]\n:DOCKER - [0:0]\n-A FORWARD -o docker0 -j DOCKER\n{}COMMIT\n*nat\n:PREROUTING ACCEPT [0:0]\n\
+         :DOCKER - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n{}COMMIT\n",
+        forward.collect::<String>(),
+        nat.collect::<String>()
+    );
+    let network = Network {
+        arrivals: vec!["eth0".to_owned()],
+        addresses: vec![("eth0".to_owned(), "192.0.2.1".parse().unwrap())],
+        routes: vec![(("172.17.0.0".parse().unwrap(), 16), "docker0".to_owned())],
+        ..Network::default()
+    };
+    let mut rules = Ruleset::default();
+    assert_eq!(read(text.as_bytes(), Family::V4, &mut rules), []);
+    let published = rules.judge_on("iptables", &network, &[]).published;
+    assert_eq!(published.len(), 3000);
+    assert!(published.iter().all(|one| one.reach == Reach::Open));
+}
+
+#[test]
+fn who_came_too_often_is_let_in_now_and_then() {
+    let reach = |rules: &str| {
+        let text = format!("*filter\n:INPUT DROP [0:0]\n{rules}\nCOMMIT\n");
+        let mut ruleset = Ruleset::default();
+        assert_eq!(read(text.as_bytes(), Family::V4, &mut ruleset), []);
+        let (from, to) = ("203.0.113.1".parse().unwrap(), "192.0.2.1".parse().unwrap());
+        ruleset.reach(&Network::default(), Protocol::Tcp, from, to, 22)
+    };
+    let often = "-A INPUT -p tcp -m recent --update --seconds 30 --hitcount 6 --name DEFAULT --mask 255.255.255.255 --rsource -j DROP";
+    assert_eq!(reach(&format!("{often}\n-A INPUT -p tcp -j ACCEPT")), Reach::Open);
+    assert_eq!(reach("-A INPUT -p tcp -m recent --set --name A --rsource -j ACCEPT"), Reach::Open);
+    // Who knocked before, perhaps.
+    let knocked = reach("-A INPUT -p tcp -m recent --rcheck --name A --rsource -j ACCEPT");
+    assert_eq!(knocked, Reach::Unknown("ip filter INPUT 3: -m recent".to_owned()));
+    assert_eq!(reach("-A INPUT -p tcp -m limit --limit 3/min -j ACCEPT"), Reach::Open);
+    assert_eq!(reach("-A INPUT -m rt --rt-type 0 -j ACCEPT"), Reach::Closed);
+}

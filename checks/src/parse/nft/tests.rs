@@ -141,3 +141,74 @@ fn what_is_not_understood_leaves_the_answer_open() {
     // A chain that calls itself ends.
     assert_eq!(with(r#"[{"jump":{"target":"i"}}]"#).accepts(Protocol::Tcp, 22), None);
 }
+
+#[test]
+fn a_hundred_thousand_elements_are_looked_up_one_by_one() {
+    let prefix = |n: u32| {
+        let [_, a, b, c] = (n * 16).to_be_bytes();
+        format!(r#"{{"prefix":{{"addr":"11.{a}.{b}.{c}","len":29}}}}"#)
+    };
+    let elements = (0..100_000).map(prefix).collect::<Vec<_>>().join(",");
+    let json = format!(
+        r#"{{"nftables":[
+        {{"set":{{"family":"inet","table":"t","name":"big","type":"ipv4_addr","flags":["interval"],"elem":[{elements}]}}}},
+        {{"chain":{{"family":"inet","table":"t","name":"i","type":"filter","hook":"input","prio":0,"policy":"accept"}}}},
+        {{"rule":{{"family":"inet","table":"t","chain":"i","handle":4,"expr":[
+            {{"match":{{"op":"==","left":{{"payload":{{"protocol":"ip","field":"saddr"}}}},"right":"@big"}}}},{{"drop":null}}]}}}}]}}"#
+    );
+    let (read, defects) = read(json.as_bytes());
+    assert_eq!(defects, []);
+    let to = "192.0.2.1".parse().unwrap();
+    let reach = |from: &str| read.rules.reach(&Network::default(), Protocol::Tcp, from.parse().unwrap(), to, 22);
+    for (from, expected) in [
+        ("11.0.0.7", Reach::Closed),
+        ("11.0.0.8", Reach::Open),
+        ("11.12.53.0", Reach::Closed),
+        ("11.12.53.8", Reach::Open),
+        ("11.255.0.1", Reach::Open),
+        ("203.0.113.1", Reach::Open),
+    ] {
+        assert_eq!(reach(from), expected, "{from}");
+    }
+}
+
+#[test]
+fn what_tests_mean_is_what_the_kernel_does() {
+    let with = |hook: &str, priority: i32, expr: &str| {
+        let json = format!(
+            r#"{{"nftables":[{{"chain":{{"family":"inet","table":"t","name":"i","type":"filter","hook":"{hook}","prio":{priority},"policy":"accept"}}}},
+            {{"rule":{{"family":"inet","table":"t","chain":"i","handle":9,"expr":[{expr},{{"drop":null}}]}}}}]}}"#
+        );
+        let rules = read(json.as_bytes()).0.rules;
+        rules.reach(
+            &Network::default(),
+            Protocol::Tcp,
+            "203.0.113.1".parse().unwrap(),
+            "192.0.2.1".parse().unwrap(),
+            22,
+        )
+    };
+    let test =
+        |left: &str, op: &str, right: &str| format!(r#"{{"match":{{"op":"{op}","left":{left},"right":{right}}}}}"#);
+    let state = r#"{"ct":{"key":"state"}}"#;
+    // Before connection tracking has seen it, every packet is invalid to rules.
+    assert_eq!(with("prerouting", -300, &test(state, "in", r#""invalid""#)), Reach::Closed);
+    assert_eq!(with("prerouting", -150, &test(state, "in", r#""invalid""#)), Reach::Open);
+    assert_eq!(with("prerouting", -300, &test(state, "in", r#""new""#)), Reach::Open);
+    let route = r#"{"fib":{"result":"oif","flags":["saddr","iif"]}}"#;
+    assert_eq!(with("prerouting", -300, &test(route, "==", "false")), Reach::Open);
+    assert_eq!(with("prerouting", -300, &test(route, "==", "true")), Reach::Closed);
+    let flags = r#"{"payload":{"protocol":"tcp","field":"flags"}}"#;
+    assert_eq!(with("input", 0, &test(flags, "in", r#""syn""#)), Reach::Closed);
+    assert_eq!(with("input", 0, &test(flags, "in", r#"["ack","fin"]"#)), Reach::Open);
+    let mark = r#"{"&":[{"meta":{"key":"mark"}},16]}"#;
+    assert_eq!(with("input", 0, &test(mark, "==", "16")), Reach::Open);
+    let set = r#"{"mangle":{"key":{"meta":{"key":"mark"}},"value":{"|":[{"meta":{"key":"mark"}},16]}}}"#;
+    assert_eq!(with("input", 0, &format!("{set},{}", test(mark, "==", "16"))), Reach::Closed);
+    let port = r#"{"payload":{"protocol":"udp","field":"dport"}}"#;
+    assert_eq!(with("input", 0, &test(port, "!=", "53")), Reach::Open, "no test of UDP holds for TCP");
+    let socket = r#"{"socket":{"key":"transparent"}}"#;
+    assert_eq!(with("input", 0, &test(socket, "==", "1")), Reach::Unknown("inet t i 9: socket transparent".to_owned()));
+    let ours = format!("{},{}", test(socket, "==", "1"), test(port, "==", "53"));
+    assert_eq!(with("input", 0, &ours), Reach::Open, "whatever it means, the rule is not for this packet");
+}

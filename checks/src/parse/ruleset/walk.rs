@@ -185,10 +185,7 @@ impl<'r> Walk<'r> {
             Action::Jump(name) => (self.call(id, name, at, state, depth), None),
             Action::Goto(name) => (None, self.call(id, name, at, state, depth)),
             Action::Opaque(what) => (self.anything(state, Doubt { chain: id, at, what }), None),
-            Action::Translate(target) => {
-                self.translate(target, id, at, state);
-                (None, None)
-            }
+            Action::Translate(target) => (self.translate(target, id, at, state), None),
             Action::Map(keys, cases) => self.choose(keys, cases, id, at, state, depth),
         }
     }
@@ -247,32 +244,38 @@ impl<'r> Walk<'r> {
         (join(on, Some(state)), back)
     }
 
-    fn translate(&mut self, target: &'r Target, id: &'r ChainId, at: u64, state: State<'r>) {
+    /// Sends it elsewhere; the state in which it goes on, where the rule is for another family or has nothing for it.
+    fn translate(&mut self, target: &'r Target, id: &'r ChainId, at: u64, state: State<'r>) -> Option<State<'r>> {
         let packet = state.packet;
         let (address, port, to_host) = match target {
             Target::To(address, port) => (Some(*address), port.or(packet.port), None),
             Target::Port(port) => (packet.destination, Some(*port), packet.to_host),
             Target::Here(port) => (packet.destination, port.or(packet.port), Some(true)),
             Target::Map(keys, Cases::Here(rows)) => match self.looked_up(&packet, keys, rows) {
-                // No such key: the rule does not hold.
-                None => return self.ways.accept(state),
+                None => return Some(state),
                 Some(Some((address, port))) => {
-                    (address.or(packet.destination), port.or(packet.port), packet.to_host.filter(|_| address.is_none()))
+                    let to_host = packet.to_host.filter(|_| address.is_none());
+                    (address.or(packet.destination), port.or(packet.port), to_host)
                 }
                 Some(None) => return self.unknown_translation(id, at, state),
             },
             Target::Map(_, Cases::Named(_)) | Target::Unknown => return self.unknown_translation(id, at, state),
         };
+        if address.is_some_and(|address| address.is_ipv6() != packet.v6) {
+            return Some(state);
+        }
         let original = Some((packet.destination, packet.port));
         let packet = Packet { destination: address, port, to_host, original, ..packet };
         self.ways.translate(State { packet, ..state });
+        None
     }
 
-    fn unknown_translation(&mut self, id: &'r ChainId, at: u64, state: State<'r>) {
+    fn unknown_translation(&mut self, id: &'r ChainId, at: u64, state: State<'r>) -> Option<State<'r>> {
         let state = state.doubted(Doubt { chain: id, at, what: "translates in a way that is not understood" });
         let original = Some((state.packet.destination, state.packet.port));
         let packet = Packet { destination: None, port: None, to_host: None, original, ..state.packet };
         self.ways.translate(State { packet, ..state });
+        None
     }
 
     /// What a map of addresses and ports says. None: nothing; None inside: what is not told.
@@ -290,7 +293,7 @@ impl<'r> Walk<'r> {
                 Holds::No => {}
                 Holds::Yes => {
                     let Case::Data(data) = case else { return Some(None) };
-                    return Some(destination(data, packet.v6));
+                    return Some(destination(data));
                 }
                 _ => return Some(None),
             }
@@ -300,24 +303,25 @@ impl<'r> Walk<'r> {
 }
 
 /// `ADDRESS`, `PORT` or `ADDRESS . PORT`.
-fn destination(data: &[Span], v6: bool) -> Option<(Option<IpAddr>, Option<u16>)> {
+fn destination(data: &[Span]) -> Option<(Option<IpAddr>, Option<u16>)> {
     let one = |span: &Span| match span {
         Span::Range(low, high) if low == high => Some(*low),
         _ => None,
     };
-    let address = |number: u128| match v6 {
-        true => Some(IpAddr::V6(number.into())),
-        false => u32::try_from(number).ok().map(|number| IpAddr::V4(number.into())),
+    // No address of IPv6 that anything is sent to is as low as those of IPv4.
+    let address = |number: u128| match u32::try_from(number) {
+        Ok(number) => IpAddr::V4(number.into()),
+        Err(_) => IpAddr::V6(number.into()),
     };
     match data {
         [first] => {
             let number = one(first)?;
-            match u16::try_from(number) {
-                Ok(port) => Some((None, Some(port))),
-                Err(_) => Some((Some(address(number)?), None)),
-            }
+            Some(match u16::try_from(number) {
+                Ok(port) => (None, Some(port)),
+                Err(_) => (Some(address(number)), None),
+            })
         }
-        [first, second] => Some((Some(address(one(first)?)?), Some(u16::try_from(one(second)?).ok()?))),
+        [first, second] => Some((Some(address(one(first)?)), Some(u16::try_from(one(second)?).ok()?))),
         _ => None,
     }
 }
