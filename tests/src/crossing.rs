@@ -91,8 +91,11 @@ impl Crossing {
             (&made.host, "eth0", "02:00:00:00:00:01", &made.outside, "2001:db8:1::10"),
             (&made.outside, "eth0", "02:00:00:00:00:02", &made.host, "2001:db8:1::2"),
         ];
-        for (space, device, address, peer, at) in neighbours {
+        for (space, device, address, _, _) in neighbours {
             space.ip(&format!("link set {device} address {address}"))?;
+        }
+        // A new address of the interface forgets them.
+        for (_, _, address, peer, at) in neighbours {
             peer.ip(&format!("-6 neigh replace {at} lladdr {address} dev eth0 nud permanent"))?;
         }
         made.host.ip("route add default via 198.51.100.2")?;

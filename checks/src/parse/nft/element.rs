@@ -27,6 +27,8 @@ pub(super) fn span(value: &Value) -> Span {
         Value::Bool(exists) => Span::number(u8::from(*exists)),
         Value::String(word) => match word.parse::<IpAddr>() {
             Ok(address) => Span::address(address),
+            // nft says so where it does not know how to write a number.
+            Err(_) if word.ends_with("[invalid type]") => Span::Unknown,
             Err(_) if word == "*" => Span::Prefix("".into()),
             Err(_) => word.strip_suffix('*').map_or_else(|| Span::word(word), |begin| Span::Prefix(begin.into())),
         },

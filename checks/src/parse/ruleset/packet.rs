@@ -100,6 +100,7 @@ impl Packet<'_> {
     pub(super) fn apply(&mut self, part: &Part) {
         match part {
             Part::Test(_) => {}
+            Part::Mark(MarkOf::Connection, _) if matches!(self.tracked, Tracked::NotYet | Tracked::Never) => {}
             Part::Mark(which, new) => {
                 let value = new.and_then(|(from, keep, flip)| Some((self.marked(from)? & keep) ^ flip));
                 // A constant is one, whatever was there.
@@ -127,7 +128,19 @@ impl Packet<'_> {
         let address = |address: Option<IpAddr>| address.map_or(Value::Unknown, |address| Value::Number(bits(address)));
         let number = |number: Option<u16>| number.map_or(Value::Unknown, |number| Value::Number(u128::from(number)));
         let mark = |mark: Option<u32>| mark.map_or(Value::Unknown, |mark| Value::Number(u128::from(mark)));
+        // Without a connection there is nothing to ask of it but its state.
+        let untracked = matches!(self.tracked, Tracked::NotYet | Tracked::Never);
         match field {
+            Field::Status
+            | Field::Direction
+            | Field::ConnectionMark
+            | Field::OriginalPort
+            | Field::OriginalSource(_)
+            | Field::OriginalDestination(_)
+                if untracked =>
+            {
+                Value::Missing
+            }
             Field::Family if self.v6 => Value::Named("ipv6", 10),
             Field::Family => Value::Named("ipv4", 2),
             Field::Protocol => match self.protocol {

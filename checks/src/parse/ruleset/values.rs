@@ -185,6 +185,8 @@ impl Single<'_> {
     fn holds(&self, value: &Value<'_>) -> Holds {
         let sure = |holds: bool| if holds { Holds::Yes } else { Holds::No };
         match value {
+            // A word in place of a number: which one it is, is not told.
+            Value::Number(number) if !self.words.is_empty() && !self.number(*number) => Holds::Perhaps,
             Value::Number(number) => sure(self.number(*number)),
             Value::Word(word) => {
                 let holds = self.word(word);
