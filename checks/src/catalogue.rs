@@ -65,6 +65,7 @@ pub static ALL: &[&Check] = &[
     &platform::audit::CHECK,
     &platform::kernel::CHECK,
     &platform::trusted_boot::CHECK,
+    &platform::updates::CHECK,
     &policy::waivers::CHECK,
 ];
 

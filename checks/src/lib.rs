@@ -1,7 +1,7 @@
 //! What hostward knows and judges: pure functions of what the agent recorded and observed.
 //!
 //! Layers, lowest first: [`fact`], [`snapshot`], [`observation`] · [`parse`], [`crypt`] · [`host`] · [`access`] ·
-//! [`policy`], [`check`] · [`catalogue`] · [`effect`], [`guard`], [`plan`]. Nothing in here opens a file, spawns, reads a clock or the environment.
+//! [`updates`], [`policy`], [`check`] · [`catalogue`] · [`effect`], [`guard`], [`plan`]. Nothing in here opens a file, spawns, reads a clock or the environment.
 
 pub use hostward_crypt as crypt;
 
@@ -21,4 +21,5 @@ pub mod plan;
 pub mod policy;
 pub mod snapshot;
 pub mod sshd;
+pub mod updates;
 pub mod weak_key;

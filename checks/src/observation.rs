@@ -14,6 +14,7 @@ pub mod password;
 pub mod platform;
 pub mod socket;
 pub mod sshd;
+pub mod updates;
 
 /// Seconds since 1970-01-01T00:00:00Z.
 pub type UnixSeconds = i64;
@@ -55,6 +56,10 @@ pub struct Observations {
     pub passwords: Fact<password::PasswordAudit>,
     /// AccessKeys in files.
     pub access_keys: Fact<access_key::AccessKeys>,
+    /// Security updates that are pending.
+    pub updates: Fact<updates::Updates>,
+    /// Whether what runs is older than what is installed.
+    pub restart: Fact<updates::Restart>,
     /// Addresses of the host's own interfaces.
     pub addresses: Fact<Vec<IpAddr>>,
     /// `/sys/class/dmi/id/product_name`, trimmed: `Alibaba Cloud ECS` on an ECS instance.
@@ -83,6 +88,8 @@ impl Observations {
             metadata: Fact::Unknown(OFFLINE),
             passwords: Fact::Unknown(Why::NotAsked("the password audit was not run")),
             access_keys: Fact::Unknown(Why::NotAsked("AccessKeys were not looked for")),
+            updates: Fact::Unknown(Why::NotAsked("the package manager's data were not looked at")),
+            restart: Fact::Unknown(OFFLINE),
             addresses: Fact::Unknown(OFFLINE),
             dmi_product: Fact::Unknown(OFFLINE),
             hostname: Fact::Unknown(OFFLINE),

@@ -3,16 +3,21 @@
 
 pub mod access_conf;
 pub mod access_key;
+pub mod apt;
 pub mod authorized_keys;
+pub mod gzip;
 pub mod iptables;
 pub mod key_blob;
 pub mod login_defs;
+pub mod lz4;
 pub mod nft;
 pub mod nsswitch;
+pub mod package_version;
 pub mod pam;
 pub mod passwd;
 pub mod private_key;
 pub mod procfs;
+pub mod rpm;
 pub mod ruleset;
 pub mod secrets;
 pub mod security_conf;

@@ -102,6 +102,8 @@ pub struct Limits {
     pub rsa_bits: u32,
     /// Least RSA bits asked for by the enhanced profile.
     pub rsa_bits_enhanced: u32,
+    /// Oldest list of security updates that is believed, in days.
+    pub package_list_days: i64,
 }
 
 impl Default for Limits {
@@ -123,6 +125,7 @@ impl Default for Limits {
             new_source_days: 7,
             rsa_bits: 2048,
             rsa_bits_enhanced: 3072,
+            package_list_days: 7,
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod trusted_boot;
 /// Where the question does not arise.
 const NOT_ECS: crate::check::Text =
     crate::check::Text { en: "this is not an ECS instance", zh: "这不是 ECS 实例" };
+pub mod updates;
 
 #[cfg(test)]
 mod testing;

@@ -29,6 +29,23 @@ pub fn stat(bytes: &[u8]) -> Option<Stat> {
     Some(Stat { name, parent, start_ticks })
 }
 
+/// The names of the shared libraries in `/proc/PID/maps` that were removed or replaced since they were loaded, sorted, each once.
+pub fn replaced_libraries(maps: &[u8]) -> Vec<String> {
+    let lines = maps.split(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b" (deleted)"));
+    let library = |line: &[u8]| {
+        // Address, permissions, offset, device, inode, and then the path.
+        let permissions = line.split(|byte| *byte == b' ').nth(1)?;
+        let path = line.get(line.iter().position(|byte| *byte == b'/')?..)?;
+        let system = [&b"/usr/"[..], b"/lib"].iter().any(|start| path.starts_with(start));
+        let name = bytes_text(path.rsplit(|byte| *byte == b'/').next()?);
+        (permissions.contains(&b'x') && system && (name.ends_with(".so") || name.contains(".so."))).then_some(name)
+    };
+    let mut names: Vec<String> = lines.filter_map(library).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
 /// Where a process stands among the control groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
@@ -180,6 +197,16 @@ fn net_address(hex: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn libraries_that_were_replaced_are_told_once() {
+        let maps = b"7f1-7f2 r--p 00000000 fe:00 12 /usr/lib/x86_64-linux-gnu/libssl.so.3 (deleted)\n\
+            7f2-7f3 r-xp 00001000 fe:00 12                     /usr/lib/x86_64-linux-gnu/libssl.so.3 (deleted)\n\
+            7f3-7f4 r-xp 00001000 fe:00 12 /lib/libc-2.17.so (deleted)\n7f3-7f4 r-xp 00001000 fe:00 12 /usr/lib/libz.so.1\n\
+            7f4-7f5 r-xp 00000000 00:01 9 /memfd:x.so (deleted)\n7f4-7f5 r-xp 00000000 00:01 9 /tmp/a.so (deleted)\n\
+            7f4-7f5 r-xp 00000000 00:01 9 /usr/sbin/nginx (deleted)\n\n (deleted)\n";
+        assert_eq!(replaced_libraries(maps), ["libc-2.17.so", "libssl.so.3"]);
+    }
 
     #[test]
     fn a_process_name_cannot_forge_fields() {

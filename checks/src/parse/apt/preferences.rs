@@ -1,0 +1,185 @@
+//! Which version apt would choose: `apt_preferences(5)`, `/etc/apt/preferences` and `preferences.d`.
+
+use super::paragraphs;
+use super::release::Release;
+use crate::snapshot::glob_match;
+
+/// One record: a pin and whose versions it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// Names and patterns of packages. Empty: the record is for all (`Package: *`).
+    pub packages: Vec<String>,
+    /// Which versions.
+    pub of: Of,
+    /// `Pin-Priority`.
+    pub priority: i32,
+}
+
+/// Which versions a pin is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// `version PATTERN`.
+    Version(String),
+    /// `origin HOST`; empty: local files.
+    Site(String),
+    /// `release a=…,n=…`: letters and patterns, all of which must match. The letter `*` stands for a suite or code name without one.
+    Release(Vec<(char, String)>),
+}
+
+/// Where a version comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct From<'a> {
+    /// The archive's release file.
+    pub release: &'a Release,
+    /// The archive's host; empty for local files.
+    pub site: &'a str,
+    /// The component: `main`.
+    pub component: &'a str,
+}
+
+/// Reads a file of records. What is not understood is not there: apt refuses such a file.
+pub fn preferences(bytes: &[u8]) -> Vec<Pin> {
+    let mut pins = Vec::new();
+    paragraphs::all(&["Package", "Pin", "Pin-Priority"], bytes, &mut |one| {
+        let (Some(package), Some(pin)) = (one.get("Package"), one.get("Pin").and_then(of)) else { return };
+        let Some(priority) = one.get("Pin-Priority").and_then(|number| number.parse().ok()) else { return };
+        let packages: Vec<String> = package.split_ascii_whitespace().map(str::to_owned).collect();
+        let packages = if packages.iter().any(|name| name == "*") { Vec::new() } else { packages };
+        pins.push(Pin { packages, of: pin, priority });
+    });
+    pins
+}
+
+fn of(pin: &str) -> Option<Of> {
+    let (kind, rest) = pin.split_once(|c: char| c.is_ascii_whitespace()).unwrap_or((pin, ""));
+    let rest = rest.trim();
+    match kind {
+        "version" => Some(Of::Version(rest.to_owned())),
+        "origin" => Some(Of::Site(rest.trim_matches('"').to_owned())),
+        "release" => Some(Of::Release(release(rest))),
+        _ => None,
+    }
+}
+
+/// `a=stable,o=Debian`, or a suite's name alone, as in `APT::Default-Release`.
+pub fn release(text: &str) -> Vec<(char, String)> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty() && *part != "*");
+    let part = |part: &str| match part.split_once('=') {
+        Some((letter, value)) => (letter.chars().next().unwrap_or('?'), value.to_owned()),
+        None if part.starts_with(|c: char| c.is_ascii_digit()) => ('v', part.to_owned()),
+        None => ('*', part.to_owned()),
+    };
+    parts.map(part).collect()
+}
+
+/// A pattern of apt's. A regular expression matches nothing here: no verdict rests on it, only whether apt would install by itself
+/// what is wanted.
+fn matches(pattern: &str, text: &str) -> bool {
+    glob_match(pattern.as_bytes(), text.as_bytes())
+}
+
+impl Pin {
+    /// Whether the record names this package, or its source with `src:`.
+    fn names(&self, package: &str, source: &str) -> bool {
+        self.packages.iter().any(|pattern| match pattern.strip_prefix("src:") {
+            Some(pattern) => matches(pattern, source),
+            None => matches(pattern, package),
+        })
+    }
+
+    fn is_for(&self, version: &str, from: Option<&From<'_>>) -> bool {
+        match (&self.of, from) {
+            (Of::Version(pattern), _) => matches(pattern, version),
+            (Of::Site(site), Some(from)) => matches(site, from.site),
+            (Of::Release(parts), Some(from)) => is_release(parts, from),
+            (Of::Site(_) | Of::Release(_), None) => false,
+        }
+    }
+}
+
+fn is_release(parts: &[(char, String)], from: &From<'_>) -> bool {
+    let release = from.release;
+    !parts.is_empty()
+        && parts.iter().all(|(letter, pattern)| match letter {
+            'a' => matches(pattern, &release.suite),
+            'n' => matches(pattern, &release.codename),
+            'o' => matches(pattern, &release.origin),
+            'l' => matches(pattern, &release.label),
+            'v' => matches(pattern, &release.version),
+            'c' => matches(pattern, from.component),
+            '*' => matches(pattern, &release.suite) || matches(pattern, &release.codename),
+            _ => false,
+        })
+}
+
+/// The priority of a version from one place, by the first record that names the package, else the first for all, else apt's own rules.
+/// `from` is none for what is installed and in no list.
+pub fn priority(pins: &[Pin], package: (&str, &str), version: &str, from: Option<&From<'_>>) -> i32 {
+    let named = |pin: &&Pin| pin.names(package.0, package.1) && pin.is_for(version, from);
+    let general = |pin: &&Pin| pin.packages.is_empty() && pin.is_for(version, from);
+    let pinned = pins.iter().find(named).or_else(|| pins.iter().find(general));
+    pinned.map_or_else(
+        || match from.map(|from| from.release) {
+            None => 100,
+            Some(release) if release.not_automatic && release.but_automatic_upgrades => 100,
+            Some(release) if release.not_automatic => 1,
+            Some(_) => 500,
+        },
+        |pin| pin.priority,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_record_that_names_the_package_counts() {
+        let pins = preferences(
+            b"Explanation: x\nPackage: *\nPin: release a=*-security\nPin-Priority: 600\n\nPackage: libssl* src:bash\n\
+              Pin: release l=Debian-Security, n=trixie-security\nPin-Priority: -1\n\nPackage: vim\nPin: version 2:9.*\nPin-Priority: 1001\n\n\
+              Package: *\nPin: origin \"old.example\"\nPin-Priority: 5\n\nPackage: broken\nPin: nothing\nPin-Priority: 9\n",
+        );
+        assert_eq!(pins.len(), 4);
+        let release = Release {
+            label: "Debian-Security".to_owned(),
+            suite: "stable-security".to_owned(),
+            codename: "trixie-security".to_owned(),
+            ..Release::default()
+        };
+        let from = From { release: &release, site: "deb.example", component: "main" };
+        let plain = From { release: &Release::default(), site: "old.example", component: "main" };
+        for (package, source, version, from, wanted) in [
+            ("libssl3", "openssl", "3", Some(&from), -1),
+            ("bash-doc", "bash", "5", Some(&from), -1),
+            ("zlib1g", "zlib", "1", Some(&from), 600),
+            ("vim", "vim", "2:9.1", Some(&from), 1001),
+            ("vim", "vim", "2:9.1", None, 1001),
+            ("vim", "vim", "2:8.1", None, 100),
+            ("zlib1g", "zlib", "1", Some(&plain), 5),
+            ("zlib1g", "zlib", "1", None, 100),
+        ] {
+            assert_eq!(priority(&pins, (package, source), version, from), wanted, "{package} {version}");
+        }
+    }
+
+    #[test]
+    fn archives_have_priorities_of_their_own() {
+        let of = |text: &[u8]| {
+            let release = super::super::release::release(text).unwrap();
+            priority(&[], ("a", "a"), "1", Some(&From { release: &release, site: "", component: "main" }))
+        };
+        assert_eq!(of(b"Suite: stable\n"), 500);
+        assert_eq!(of(b"Suite: experimental\nNotAutomatic: yes\n"), 1);
+        assert_eq!(of(b"Suite: backports\nNotAutomatic: yes\nButAutomaticUpgrades: yes\n"), 100);
+    }
+
+    #[test]
+    fn a_release_is_named_by_letters_or_alone() {
+        let bare = |text: &str| {
+            release(text).into_iter().map(|(letter, value)| format!("{letter}{value}")).collect::<Vec<_>>()
+        };
+        assert_eq!(bare("a=stable,o=Debian"), ["astable", "oDebian"]);
+        assert_eq!((bare("bookworm"), bare("12.1")), (vec!["*bookworm".to_owned()], vec!["v12.1".to_owned()]));
+    }
+}
