@@ -13,6 +13,7 @@ pub mod platform;
 pub mod process;
 mod refused;
 pub mod sockets;
+pub mod updates;
 
 use std::net::IpAddr;
 use std::path::Path;

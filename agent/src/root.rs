@@ -20,6 +20,7 @@ use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 
 mod mounts;
+mod stream;
 
 pub use mounts::ForeignMounts;
 

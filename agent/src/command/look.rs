@@ -20,6 +20,7 @@ use crate::known_sources;
 use crate::observe::access_keys::Limits;
 use crate::observe::cross_check::cross_checks;
 use crate::observe::metadata::Endpoint;
+use crate::resident::look::UPDATES;
 use crate::survey::{Survey, Wanted, survey};
 
 /// Where to look, and for what.
@@ -197,6 +198,11 @@ pub fn look_alone(args: &Looking, all: &Configuration, baseline: Option<&Baselin
     if checks.iter().any(|check| check.id == "credentials.access-key") {
         let keys = crate::observe::access_keys(&survey.root, &survey.host, &all.policy, Limits::default());
         survey.seen.access_keys = Fact::Known(keys);
+    }
+    if checks.iter().any(|check| check.id == UPDATES) {
+        let (updates, restart) = crate::observe::updates::look(&survey.root);
+        survey.seen.updates = updates;
+        survey.seen.restart = restart.unwrap_or(survey.seen.restart);
     }
     let input = Input { host: &survey.host, seen: &survey.seen, access: &access, policy: &all.policy };
     let rules = Rules { policy: &all.policy, now: survey.seen.now, baseline };

@@ -59,6 +59,7 @@ struct LimitsFragment {
     new_source_days: Option<i64>,
     rsa_bits: Option<i64>,
     rsa_bits_enhanced: Option<i64>,
+    package_list_days: Option<i64>,
 }
 
 /// Reads one file's text; mistakes go to `problems`, what is right counts all the same.
@@ -131,6 +132,7 @@ fn limits(table: &mut Section<'_, '_>) -> LimitsFragment {
         new_source_days: table.get("new-source-days", number(0, 365)),
         rsa_bits: table.get("rsa-bits", number(1024, 16_384)),
         rsa_bits_enhanced: table.get("rsa-bits-enhanced", number(1024, 16_384)),
+        package_list_days: table.get("package-list-days", number(1, 365)),
     }
 }
 
@@ -197,6 +199,7 @@ impl Fragment {
         replace(&mut limits.new_source_days, new.new_source_days);
         replace(&mut limits.rsa_bits, new.rsa_bits);
         replace(&mut limits.rsa_bits_enhanced, new.rsa_bits_enhanced);
+        replace(&mut limits.package_list_days, new.package_list_days);
         add(&mut self.approved_keys, later.approved_keys);
         self.authorities.extend(later.authorities);
         self.key_commands.extend(later.key_commands);
@@ -243,6 +246,7 @@ impl Fragment {
                 new_source_days: said.new_source_days.unwrap_or(limits.new_source_days),
                 rsa_bits: bits(said.rsa_bits, limits.rsa_bits),
                 rsa_bits_enhanced: bits(said.rsa_bits_enhanced, limits.rsa_bits_enhanced),
+                package_list_days: said.package_list_days.unwrap_or(limits.package_list_days),
             },
             approved_keys: self.approved_keys,
             approved_authorities: self.authorities,

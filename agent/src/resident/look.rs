@@ -32,14 +32,16 @@ pub const ACCESS: &str = "metadata.hardened";
 pub const LOGINS: &str = "platform.login-anomaly";
 /// What reads hundreds of files that are not watched: once a day is enough.
 pub const KEYS: &str = "credentials.access-key";
+/// Package lists are many megabytes, and change once a day.
+pub const UPDATES: &str = "platform.updates";
 /// What a usual look leaves out.
-pub const NOT_USUAL: [&str; 4] = [GUESSES, ACCESS, LOGINS, KEYS];
+pub const NOT_USUAL: [&str; 5] = [GUESSES, ACCESS, LOGINS, KEYS, UPDATES];
 
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Extent {
-    /// What changes tell of: no password is tried, no file is searched for AccessKeys, and the metadata service is not asked for what
-    /// counts as an access.
+    /// What changes tell of: no password is tried, no file is searched for AccessKeys, no package list is read, and the metadata service
+    /// is not asked for what counts as an access.
     Usual,
     /// Everything but passwords.
     Full,
