@@ -226,13 +226,18 @@ fn guessing(host: &Host, name: &str) {
     host.shell(
         "useradd -m -s /bin/bash ann; echo 'ann:Right9Horse-Battery' | chpasswd
          { echo 'PasswordAuthentication yes'; echo 'MaxStartups 100:30:200'; sed '/^PasswordAuthentication/d;/^MaxStartups/d' /etc/ssh/sshd_config; } >/tmp/c
-         cat /tmp/c >/etc/ssh/sshd_config; systemctl reload-or-restart ssh.service",
+         cat /tmp/c >/etc/ssh/sshd_config; systemctl restart ssh.service
+         for i in $(seq 100); do bash -c 'exec 3<>/dev/tcp/127.0.0.1/22' 2>/dev/null && exit 0; sleep 0.1; done; exit 1",
     )
     .unwrap();
     let client = Client::of(host).unwrap();
     let right = With::Password("Right9Horse-Battery".to_owned());
     let (old, guesser, new) = ("203.0.113.10", "198.51.100.66", "198.51.100.99");
-    assert!(client.login("ann", old, &right).unwrap().authenticated, "{name}");
+    for address in [old, guesser, new] {
+        host.vpc().ip(&format!("addr add {address}/32 dev vpc0")).unwrap();
+    }
+    let came = client.login("ann", old, &right).unwrap();
+    assert!(came.authenticated, "{name}: {}", came.log);
     let first = told(host, "platform.login-anomaly");
     assert_eq!(first, ("pass".to_owned(), vec![]), "{name}: whoever is there at first is known");
     let kept =

@@ -10,6 +10,8 @@ pub struct Assignment {
     pub line: u32,
     /// The path below `/proc/sys`, e.g. `kernel/randomize_va_space`; may hold `*`, `?` and `[…]`.
     pub key: String,
+    /// Whether a dash stands in front: a failure to set it is none. systemd before 244 knows no dash, and no such line.
+    pub dash: bool,
     /// The value; None: patterns are to leave the setting alone.
     pub value: Option<String>,
 }
@@ -40,7 +42,7 @@ pub fn sysctl(bytes: &[u8]) -> (Vec<Assignment>, Vec<Defect>) {
                 continue;
             }
         };
-        assignments.push(Assignment { line, key: path(&bytes_text(key.trim_ascii())), value });
+        assignments.push(Assignment { line, key: path(&bytes_text(key.trim_ascii())), dash, value });
     }
     (assignments, defects)
 }

@@ -11,15 +11,17 @@ use crate::snapshot::{Miss, Reader, glob_match};
 const CLASSIC: &str = "/etc/sysctl.conf";
 /// Where systemd's own programs are.
 const SYSTEMD: [&str; 2] = ["/usr/lib/systemd", "/lib/systemd"];
-/// From this version on it knows patterns (NEWS of 246).
-const PATTERNS: u32 = 246;
+/// Whether it knows patterns, and a dash in front of a name: 237 of Ubuntu 18.04 knows neither, 245 of Ubuntu 20.04 both. What those in
+/// between know (239 of Alibaba Cloud Linux 3) was not tried.
+const NEITHER: u32 = 237;
+const BOTH: u32 = 245;
 
 /// What the next boot sets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sysctl {
     files: Vec<File>,
-    /// Whether systemd-sysctl would read patterns.
-    patterns: bool,
+    /// Whether systemd-sysctl would read patterns, and a dash; None: that is not known.
+    modern: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,14 +44,24 @@ pub struct Setting {
 impl Sysctl {
     /// Reads every file that would be read at boot.
     pub fn read(reader: &Reader<'_>) -> Self {
-        let mut out = Self { patterns: knows_patterns(reader), ..Self::default() };
+        let modern = match version(reader) {
+            ..=NEITHER => Some(false),
+            BOTH.. => Some(true),
+            _ => None,
+        };
+        let mut out = Self { files: Vec::new(), modern };
+        let read = |bytes: &[u8]| {
+            let mut lines = sysctl(bytes).0;
+            lines.retain(|line| modern != Some(false) || !(line.dash || line.is_pattern()));
+            lines
+        };
         for drop_in in drop_ins::read(reader, "sysctl.d") {
-            out.files.push(File { path: drop_in.path, lines: drop_in.content.map(|bytes| sysctl(bytes).0) });
+            out.files.push(File { path: drop_in.path, lines: drop_in.content.map(read) });
         }
         if !has_systemd(reader) {
             let path = PathBuf::from(CLASSIC);
             match reader.file(&path) {
-                Ok(view) => out.files.push(File { path, lines: Ok(sysctl(view.bytes).0) }),
+                Ok(view) => out.files.push(File { path, lines: Ok(read(view.bytes)) }),
                 Err(Miss::Unreadable(why)) => out.files.push(File { path, lines: Err(why) }),
                 Err(Miss::Absent | Miss::Pending) => {}
             }
@@ -60,6 +72,14 @@ impl Sysctl {
     /// What the next boot sets a key to, e.g. `kernel.randomize_va_space`. Absent: nothing sets it.
     pub fn at_boot(&self, key: &str) -> Fact<Setting> {
         let key = path(key);
+        let fits = |line: &Assignment| if line.is_pattern() { matches(&line.key, &key) } else { line.key == key };
+        let newer = |line: &Assignment| (line.dash || line.is_pattern()) && fits(line);
+        let mut lines = self.files.iter().filter_map(|file| file.lines.as_ref().ok()).flatten();
+        if self.modern.is_none() && lines.any(newer) {
+            return Fact::Unknown(Why::Defect(
+                "not every systemd-sysctl of this age reads a pattern or a dash".to_owned(),
+            ));
+        }
         // What names the setting counts before patterns do, wherever they stand; else the last counts.
         let mut unread = None;
         for file in self.files.iter().rev() {
@@ -80,11 +100,13 @@ impl Sysctl {
         if let Some(why) = unread {
             return Fact::Unknown(why.clone());
         }
-        let fits = |line: &&Assignment| self.patterns && line.is_pattern() && matches(&line.key, &key);
         let last = self.files.iter().rev().find_map(|file| {
             let lines = file.lines.as_ref().ok()?;
             // An exception that is a pattern itself excepts nothing.
-            lines.iter().rfind(|line| line.value.is_some() && fits(line)).map(|line| setting(file, line))
+            lines
+                .iter()
+                .rfind(|line| line.value.is_some() && line.is_pattern() && fits(line))
+                .map(|line| setting(file, line))
         });
         last.unwrap_or(Fact::Absent)
     }
@@ -115,13 +137,13 @@ fn has_systemd(reader: &Reader<'_>) -> bool {
     SYSTEMD.iter().any(|dir| reader.meta(&Path::new(dir).join("systemd-sysctl")).is_ok())
 }
 
-/// The version is in the name of systemd's own library; Debian's newer ones keep it elsewhere, and they know patterns.
-fn knows_patterns(reader: &Reader<'_>) -> bool {
+/// systemd's version, from the name of its own library; Debian's newer ones keep that elsewhere.
+fn version(reader: &Reader<'_>) -> u32 {
     let version = |name: &PathBuf| -> Option<u32> {
         name.to_str()?.strip_prefix("libsystemd-shared-")?.split(['.', '-', '~']).next()?.parse().ok()
     };
     let named = SYSTEMD.iter().filter_map(|dir| reader.names(Path::new(dir)).ok());
-    named.flatten().filter_map(version).max().is_none_or(|version| version >= PATTERNS)
+    named.flatten().filter_map(version).max().unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -187,8 +209,13 @@ mod tests {
         ] {
             assert_eq!(at_boot(one(text), "a.b.c"), want, "{text}");
         }
-        let old = one("a.*.c=1").file("/lib/systemd/libsystemd-shared-245.so", "");
+        let old = one("a.*.c=1").file("/lib/systemd/libsystemd-shared-237.so", "");
         assert_eq!(at_boot(old, "a.b.c"), Fact::Absent);
+        let between = |text: &str| at_boot(one(text).file("/lib/systemd/libsystemd-shared-239.so", ""), "a.b.c");
+        assert!(matches!(between("a.*.c=1"), Fact::Unknown(_)) && matches!(between("-a.b.c=1"), Fact::Unknown(_)));
+        assert_eq!(between("a.b.c=1\na.*.d=1"), known("1 /etc/sysctl.d/x.conf:1"));
+        let older = one("a.b.c=1\n-a.b.c=2").file("/lib/systemd/libsystemd-shared-237.so", "");
+        assert_eq!(at_boot(older, "a.b.c"), known("1 /etc/sysctl.d/x.conf:1"));
         let new = one("a.*.c=1").file("/usr/lib/systemd/libsystemd-shared-252.so", "");
         assert_eq!(at_boot(new, "a.b.c"), known("1 /etc/sysctl.d/x.conf:1"));
     }
