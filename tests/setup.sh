@@ -3,8 +3,9 @@
 #
 # Installs the Debian packages and Rust targets that the tests use, and fills the cache of root file systems:
 # $HOSTWARD_TEST_CACHE/root-<suite> (default /var/tmp/hostward-tests), one for each distribution whose sshd, PAM and
-# systemd are asked for the truth; and firewalls-<suite> and cloud-init-<suite>, layers over each with the packages of other
-# firewalls and with cloud-init. The tests never write into them. A change of `version` below makes them anew.
+# systemd are asked for the truth; firewalls-<suite> and cloud-init-<suite>, layers over each with the packages of other
+# firewalls and with cloud-init; and services-bookworm, with services that listen (HOSTWARD_TIER=long: more-services-bookworm
+# too, some 2 GB on disk). The tests never write into them. A change of `version` below makes them anew.
 # Safe to run several times at once. Exit 1: something that must be there is not.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -68,9 +69,11 @@ bootstrap() {
 }
 
 # Layers over root-SUITE: the front ends that the firewall tests meet, none of them enabled; what prepares an instance at its
-# first boot.
-declare -A layer_packages=([firewalls]="ufw firewalld iptables fail2ban" [cloud-init]="cloud-init")
-declare -A layer_disables=([firewalls]="ufw firewalld fail2ban" [cloud-init]="")
+# first boot; services that listen, none of them enabled.
+declare -A layer_packages=([firewalls]="ufw firewalld iptables fail2ban" [cloud-init]="cloud-init"
+  [services]="redis-server memcached rsync"
+  [more-services]="postgresql mariadb-server etcd-server etcd-client rabbitmq-server slapd ldap-utils zookeeper zookeeperd influxdb influxdb-client prometheus prometheus-node-exporter docker.io activemq")
+declare -A layer_disables=([firewalls]="ufw firewalld fail2ban" [cloud-init]="" [services]="" [more-services]="")
 layer_version() { printf '1 %s on %s' "${layer_packages[$1]}" "$version"; }
 layer() (
   kind=$1 suite=$2 layer=$cache/$1-$2 work=$cache/$1-$2.work
@@ -96,11 +99,14 @@ layer() (
     *) apt+=(-o Dir::Etc::TrustedParts=/usr/share/keyrings) ;;
   esac
   export DEBIAN_FRONTEND=noninteractive APT_CONFIG=/dev/null
+  find "$root/etc/systemd/system" "$root"/etc/rc?.d -type l | sort >"$work/enabled"
   "${apt[@]}" update
   read -ra packages <<<"${layer_packages[$kind]}"
   "${apt[@]}" -y install --no-install-recommends "${packages[@]}"
   read -ra units <<<"${layer_disables[$kind]}"
   [ ${#units[@]} = 0 ] || chroot "$root" systemctl disable "${units[@]}"
+  # Some come by names of their own, or by a script of System V.
+  case $kind in *services) find "$root/etc/systemd/system" "$root"/etc/rc?.d -type l | sort | comm -13 "$work/enabled" - | xargs -r rm ;; esac
   rm -rf "$root/etc/resolv.conf" "$root/usr/sbin/policy-rc.d" "$root/var/lib/apt/lists" "$root"/var/cache/apt/*
   umount "$root/proc" "$root/dev" "$root"
   mv "$work/upper" "$layer"
@@ -133,13 +139,19 @@ bootstrap_logged() {
   fi
 }
 
+# services: the layers of the one suite whose services are asked.
+services() {
+  layer_logged services bookworm
+  [ "${HOSTWARD_TIER:-quick}" != long ] || layer_logged more-services bookworm
+}
+
 [ "$(id -u)" = 0 ] || die "the tests boot hosts and mount file systems: run them as root"
 mkdir -p "$cache"
 (exec 9>"$cache/setup.lock"; flock 9; install_packages; install_target)
 
 running=0
 for suite in "${required[@]}" "${where_answered[@]}"; do
-  { bootstrap_logged "$suite"; layer_logged firewalls "$suite"; layer_logged cloud-init "$suite"; } &
+  { bootstrap_logged "$suite"; layer_logged firewalls "$suite"; layer_logged cloud-init "$suite"; [ "$suite" != bookworm ] || services; } &
   running=$((running + 1))
   [ "$running" -lt 2 ] || { wait -n; running=$((running - 1)); }
 done

@@ -1,7 +1,7 @@
 //! Writing files of our own: whole or not at all, and private; a device or a pipe is written into, and stays.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
@@ -37,6 +37,26 @@ pub fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     file.as_file().sync_all().with_context(context)?;
     file.persist(path).map_err(|error| error.error).with_context(context)?;
     std::fs::File::open(dir).and_then(|dir| dir.sync_all()).with_context(context)
+}
+
+/// What stands in a file of our own that nobody else could have read or written, at most so many bytes. None: it is not there.
+///
+/// # Errors
+/// It cannot be read, is no regular file, is another's, or is longer.
+pub fn read_private(path: &Path, most: u64) -> std::io::Result<Option<Vec<u8>>> {
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC;
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let meta = file.metadata()?;
+    if !meta.is_file() || meta.uid() != nix::unistd::geteuid().as_raw() || meta.mode() & 0o077 != 0 || meta.len() > most
+    {
+        return Err(std::io::ErrorKind::PermissionDenied.into());
+    }
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
 }
 
 /// Removes what a [`replace`] that was killed has left in a directory of ours. One under way takes seconds.

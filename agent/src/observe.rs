@@ -12,6 +12,7 @@ pub mod network;
 pub mod platform;
 pub mod process;
 mod refused;
+pub mod services;
 pub mod sockets;
 pub mod updates;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use hostward_checks::fact::Fact;
 use hostward_checks::host::Host;
 use hostward_checks::observation::{Mode, Observations};
-use hostward_checks::snapshot::{Need, Snapshot};
+use hostward_checks::snapshot::{Need, Reader, Snapshot};
 
 use crate::observe::metadata::{self, Endpoint};
 use crate::record::record;
@@ -28,6 +28,23 @@ impl Survey {
     /// Records something more that the judgement rests on.
     pub fn also_rests_on(&mut self, need: &Need) {
         self.root.answer(need, &mut self.snapshot, &mut Budget::default());
+    }
+
+    /// The content of a file that no fact of the host is read from, where it can be read.
+    pub fn content(&mut self, path: &Path) -> Option<Vec<u8>> {
+        // Each round brings another part of the path, or what a link leads to.
+        for _ in 0..40 {
+            let reader = Reader::new(&self.snapshot);
+            if let Ok(file) = reader.file(path) {
+                return Some(file.bytes.to_vec());
+            }
+            let need = reader.need();
+            if need.is_empty() {
+                break;
+            }
+            self.also_rests_on(&need);
+        }
+        None
     }
 }
 

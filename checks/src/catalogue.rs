@@ -49,6 +49,7 @@ pub static ALL: &[&Check] = &[
     &keys::options::CHECK,
     &keys::private::CHECK,
     &ports::exposed::CHECK,
+    &ports::unauthenticated::CHECK,
     &ports::plaintext::CHECK,
     &ports::process::CHECK,
     &ports::firewall::CHECK,

@@ -1,6 +1,6 @@
 //! What hostward knows and judges: pure functions of what the agent recorded and observed.
 //!
-//! Layers, lowest first: [`fact`], [`snapshot`], [`observation`] · [`parse`], [`crypt`] · [`host`] · [`access`] ·
+//! Layers, lowest first: [`fact`], [`snapshot`], [`observation`] · [`parse`], [`probe`], [`crypt`] · [`host`] · [`access`] ·
 //! [`updates`], [`policy`], [`check`] · [`catalogue`] · [`effect`], [`guard`], [`plan`]. Nothing in here opens a file, spawns, reads a clock or the environment.
 
 pub use hostward_crypt as crypt;
@@ -19,6 +19,7 @@ pub mod observation;
 pub mod parse;
 pub mod plan;
 pub mod policy;
+pub mod probe;
 pub mod snapshot;
 pub mod sshd;
 pub mod updates;

@@ -12,6 +12,7 @@ pub mod login;
 pub mod metadata;
 pub mod password;
 pub mod platform;
+pub mod service;
 pub mod socket;
 pub mod sshd;
 pub mod updates;
@@ -60,6 +61,8 @@ pub struct Observations {
     pub updates: Fact<updates::Updates>,
     /// Whether what runs is older than what is installed.
     pub restart: Fact<updates::Restart>,
+    /// What services that listen answered to somebody without credentials.
+    pub services: Fact<Vec<service::Asked>>,
     /// Addresses of the host's own interfaces.
     pub addresses: Fact<Vec<IpAddr>>,
     /// `/sys/class/dmi/id/product_name`, trimmed: `Alibaba Cloud ECS` on an ECS instance.
@@ -90,6 +93,7 @@ impl Observations {
             access_keys: Fact::Unknown(Why::NotAsked("AccessKeys were not looked for")),
             updates: Fact::Unknown(Why::NotAsked("the package manager's data were not looked at")),
             restart: Fact::Unknown(OFFLINE),
+            services: Fact::Unknown(Why::NotAsked("services were not asked")),
             addresses: Fact::Unknown(OFFLINE),
             dmi_product: Fact::Unknown(OFFLINE),
             hostname: Fact::Unknown(OFFLINE),

@@ -44,6 +44,8 @@ pub struct Policy {
     pub stop_exposed_units: bool,
     /// Files, directories and patterns in which AccessKeys are looked for, beyond the known places.
     pub credential_paths: Vec<String>,
+    /// Whether services that listen are asked what they give to whoever comes.
+    pub ask_services: bool,
     /// Users that may ask the metadata service, beyond root.
     pub metadata_users: Vec<String>,
     /// Whether `fix` may call the ECS OpenAPI with the instance's RAM role.
@@ -179,6 +181,7 @@ impl Policy {
             allowed_listeners: Vec::new(),
             stop_exposed_units: false,
             credential_paths: Vec::new(),
+            ask_services: profile != Profile::Basic,
             metadata_users: Vec::new(),
             openapi: false,
             keep_transactions: 50,
@@ -222,6 +225,7 @@ impl Policy {
             allowed_listeners,
             stop_exposed_units,
             credential_paths,
+            ask_services,
             metadata_users,
             openapi,
             keep_transactions,
@@ -257,6 +261,7 @@ impl Policy {
             format!("allowed_listeners {listeners:?}"),
             format!("stop_exposed_units {stop_exposed_units}"),
             format!("credential_paths {:?}", sorted(credential_paths)),
+            format!("ask_services {ask_services}"),
             format!("metadata_users {:?}", sorted(metadata_users)),
             format!("openapi {openapi}"),
             format!("transactions {keep_transactions} {keep_days}"),

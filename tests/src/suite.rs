@@ -100,6 +100,22 @@ impl Suite {
         self.layer("cloud-init")
     }
 
+    /// The layer over it that holds services that can be asked, none of them enabled: redis, memcached, rsync.
+    ///
+    /// # Errors
+    /// It is not in the cache: it is made for bookworm alone, where its archive answered.
+    pub fn services(&self) -> Result<PathBuf> {
+        self.layer("services")
+    }
+
+    /// The layer over it that holds the bigger ones: databases, queues, the programs that they need.
+    ///
+    /// # Errors
+    /// It is not in the cache: it is made for bookworm alone, by the long tier.
+    pub fn more_services(&self) -> Result<PathBuf> {
+        self.layer("more-services")
+    }
+
     fn layer(&self, kind: &str) -> Result<PathBuf> {
         let layer = crate::cache().join(format!("{kind}-{}", self.name));
         ensure!(

@@ -4,8 +4,6 @@
 //! Hashes and lists stand in it as digests under a key that is in no other file; never a password, nor where in a list it stands.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -168,14 +166,7 @@ impl Memory {
 }
 
 fn read(path: &Path) -> Option<Kept> {
-    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC;
-    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
-    let meta = file.metadata().ok()?;
-    if !meta.is_file() || meta.uid() != nix::unistd::geteuid().as_raw() || meta.mode() & 0o077 != 0 {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    file.take(MOST).read_to_end(&mut bytes).ok()?;
+    let bytes = crate::files::read_private(path, MOST).ok().flatten()?;
     let kept: Kept = serde_json::from_slice(&bytes).ok()?;
     (kept.schema == SCHEMA && kept.key.len() == 64).then_some(kept)
 }

@@ -20,7 +20,8 @@ use crate::known_sources;
 use crate::observe::access_keys::Limits;
 use crate::observe::cross_check::cross_checks;
 use crate::observe::metadata::Endpoint;
-use crate::resident::look::UPDATES;
+use crate::observe::services;
+use crate::resident::look::{QUESTIONS, UPDATES};
 use crate::survey::{Survey, Wanted, survey};
 
 /// Where to look, and for what.
@@ -203,6 +204,10 @@ pub fn look_alone(args: &Looking, all: &Configuration, baseline: Option<&Baselin
         let (updates, restart) = crate::observe::updates::look(&survey.root);
         survey.seen.updates = updates;
         survey.seen.restart = restart.unwrap_or(survey.seen.restart);
+    }
+    if survey.seen.mode == Mode::Live && all.policy.ask_services && checks.iter().any(|check| check.id == QUESTIONS) {
+        let conf = survey.content(Path::new("/etc/rsyncd.conf"));
+        survey.seen.services = services::ask(&survey.seen, &crate::survey::state_dir(), conf.as_deref());
     }
     let input = Input { host: &survey.host, seen: &survey.seen, access: &access, policy: &all.policy };
     let rules = Rules { policy: &all.policy, now: survey.seen.now, baseline };

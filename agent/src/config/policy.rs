@@ -30,6 +30,7 @@ pub(super) struct Fragment {
     forwarding: Vec<String>,
     admin_sources: Vec<String>,
     stop_units: Option<bool>,
+    ask_services: Option<bool>,
     listeners: Vec<AllowedListener>,
     credential_paths: Vec<String>,
     metadata_users: Vec<String>,
@@ -92,6 +93,7 @@ pub(super) fn fragment(root: &mut Section<'_, '_>) -> Fragment {
     root.section("sshd", |sshd| out.admin_sources = sshd.list("admin-sources", network).unwrap_or_default());
     root.section("ports", |ports| {
         out.stop_units = ports.get("stop-units", boolean);
+        out.ask_services = ports.get("ask-services", boolean);
         out.listeners = ports.sections("allow", listener);
     });
     root.section("credentials", |credentials| {
@@ -208,6 +210,7 @@ impl Fragment {
         self.forwarding.extend(later.forwarding);
         self.admin_sources.extend(later.admin_sources);
         replace(&mut self.stop_units, later.stop_units);
+        replace(&mut self.ask_services, later.ask_services);
         self.listeners.extend(later.listeners);
         self.credential_paths.extend(later.credential_paths);
         self.metadata_users.extend(later.metadata_users);
@@ -258,6 +261,7 @@ impl Fragment {
             allowed_listeners: self.listeners,
             stop_exposed_units: self.stop_units.unwrap_or(builtin.stop_exposed_units),
             credential_paths: self.credential_paths,
+            ask_services: self.ask_services.unwrap_or(builtin.ask_services),
             metadata_users: self.metadata_users,
             openapi: self.openapi.unwrap_or(builtin.openapi),
             keep_transactions: bits(self.keep_transactions, builtin.keep_transactions),

@@ -34,14 +34,16 @@ pub const LOGINS: &str = "platform.login-anomaly";
 pub const KEYS: &str = "credentials.access-key";
 /// Package lists are many megabytes, and change once a day.
 pub const UPDATES: &str = "platform.updates";
+/// What asks services, which listeners that come and go are no reason for.
+pub const QUESTIONS: &str = "ports.unauthenticated";
 /// What a usual look leaves out.
-pub const NOT_USUAL: [&str; 5] = [GUESSES, ACCESS, LOGINS, KEYS, UPDATES];
+pub const NOT_USUAL: [&str; 6] = [GUESSES, ACCESS, LOGINS, KEYS, UPDATES, QUESTIONS];
 
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Extent {
-    /// What changes tell of: no password is tried, no file is searched for AccessKeys, no package list is read, and the metadata service
-    /// is not asked for what counts as an access.
+    /// What changes tell of: no password is tried, no file is searched for AccessKeys, no package list is read, no service is
+    /// asked, and not the metadata service for what counts as an access.
     Usual,
     /// Everything but passwords.
     Full,

@@ -15,6 +15,7 @@ pub mod firewall;
 pub mod plaintext;
 pub mod process;
 mod services;
+pub mod unauthenticated;
 
 /// Where Alibaba Cloud's own agents live. They are known by path, as root, outside containers: anybody can choose a name.
 pub(crate) const AGENTS: [&str; 4] =

@@ -160,8 +160,8 @@ fn weigh(service: Option<&Service>, public: Result<bool, &Why>) -> Severity {
     match (service.map(|service| service.kind), public) {
         (Some(Kind::Control), _) => Severity::High,
         (Some(Kind::Public), Ok(false)) => Severity::Info,
-        (Some(Kind::Public), _) | (None, Ok(false)) => Severity::Low,
-        (None, _) => Severity::Medium,
+        (Some(Kind::Public), _) | (Some(Kind::Figures) | None, Ok(false)) => Severity::Low,
+        (Some(Kind::Figures) | None, _) => Severity::Medium,
     }
 }
 

@@ -10,6 +10,8 @@ pub(super) enum Kind {
     Control,
     /// Made to be reached: web servers.
     Public,
+    /// Tells figures: no worse than what is not known.
+    Figures,
 }
 
 /// A known service.
@@ -36,7 +38,7 @@ macro_rules! services {
 
 /// Ports as IANA or the projects' documentation give them; Security Center's baseline names most of these services.
 static SERVICES: &[Service] = services! {
-    Control "Redis" [Tcp 6379 - 6380, Tcp 26379] ["redis-server", "redis-sentinel", "valkey-server", "keydb-server"];
+    Control "Redis" [Tcp 6379 - 6380, Tcp 26379] ["redis-server", "redis-sentinel", "redis-check-rdb", "valkey-server", "keydb-server"];
     Control "MySQL" [Tcp 3306, Tcp 33060] ["mysqld", "mariadbd"];
     Control "PostgreSQL" [Tcp 5432] ["postgres", "pgbouncer"];
     Control "MongoDB" [Tcp 27017 - 27019] ["mongod", "mongos"];
@@ -54,13 +56,13 @@ static SERVICES: &[Service] = services! {
     Control "Kafka" [Tcp 9092] [];
     Control "RabbitMQ" [Tcp 5672, Tcp 15672, Tcp 25672] [];
     Control "Erlang port mapper" [Tcp 4369] ["epmd"];
-    Control "ActiveMQ" [Tcp 61616, Tcp 8161] [];
+    Control "ActiveMQ" [Tcp 61613, Tcp 61616, Tcp 8161] [];
     Control "Docker API" [Tcp 2375 - 2377] ["dockerd"];
     Control "containerd" [] ["containerd"];
     Control "etcd" [Tcp 2379 - 2380] ["etcd"];
     Control "Kubernetes API" [Tcp 6443] ["kube-apiserver"];
     Control "kubelet" [Tcp 10250, Tcp 10255] ["kubelet"];
-    Control "Consul" [Tcp 8500, Tcp 8300 - 8302] ["consul"];
+    Control "Consul" [Tcp 8500 - 8501, Tcp 8300 - 8302] ["consul"];
     Control "Nomad" [Tcp 4646 - 4648] ["nomad"];
     Control "Vault" [Tcp 8200] ["vault"];
     Control "Hadoop" [Tcp 50070, Tcp 50010, Tcp 9870, Tcp 8088] [];
@@ -82,16 +84,27 @@ static SERVICES: &[Service] = services! {
     Control "PHP-FPM" [Tcp 9000] ["php-fpm"];
     Control "Salt" [Tcp 4505 - 4506] ["salt-master"];
     Control "Zabbix" [Tcp 10050 - 10051] ["zabbix_agentd", "zabbix_agent2", "zabbix_server"];
+    Figures "Prometheus" [] ["prometheus"];
+    Figures "node_exporter" [Tcp 9100] ["prometheus-node-exporter", "node_exporter"];
     Public "web server" [Tcp 80, Tcp 443, Udp 443] [];
 };
 
+impl Service {
+    /// Whether it is known by this program.
+    pub(super) fn runs(&self, program: &str) -> bool {
+        self.programs.contains(&program)
+    }
+
+    /// Whether the port is one of its usual ones.
+    pub(super) fn listens(&self, protocol: Protocol, port: u16) -> bool {
+        self.ports.iter().any(|(of, low, high)| *of == protocol && (*low..=*high).contains(&port))
+    }
+}
+
 /// The service that listens: by its program, which tells more, else by its port.
 pub(super) fn find(protocol: Protocol, port: u16, program: Option<&str>) -> Option<&'static Service> {
-    let runs = |service: &&Service| program.is_some_and(|program| service.programs.contains(&program));
-    let listens = |service: &&Service| {
-        service.ports.iter().any(|(of, low, high)| *of == protocol && (*low..=*high).contains(&port))
-    };
-    SERVICES.iter().find(runs).or_else(|| SERVICES.iter().find(listens))
+    let runs = |service: &&Service| program.is_some_and(|program| service.runs(program));
+    SERVICES.iter().find(runs).or_else(|| SERVICES.iter().find(|service| service.listens(protocol, port)))
 }
 
 /// Clients and helpers that cannot work without such a socket: protocol, port, programs.

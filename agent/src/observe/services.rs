@@ -1,0 +1,83 @@
+//! Asks services that listen what they give to somebody without credentials: each at most once a day, with one connection.
+//!
+//! That a service is asked is written down before it is, so that no crash and no second run asks it again; who cannot write asks
+//! nobody. What they answered is remembered for that day.
+
+mod exchange;
+mod memory;
+mod tls;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use hostward_checks::catalogue::ports::unauthenticated::{Question, questions};
+use hostward_checks::fact::{Fact, Why};
+use hostward_checks::observation::Observations;
+use hostward_checks::observation::service::Asked;
+use hostward_checks::probe::{Context, is_misunderstanding};
+
+use memory::{Memory, Stand};
+
+/// All services together take no longer.
+const ALL: Duration = Duration::from_secs(15);
+/// As many are asked in one look; the others in the next.
+const MANY: usize = 64;
+/// The file, in the directory of our state.
+const FILE: &str = "asked.json";
+
+/// Asks what is due, and tells what is known of each. `dir` keeps what was asked; `rsyncd_conf` is the rsync daemon's configuration.
+pub fn ask(seen: &Observations, dir: &Path, rsyncd_conf: Option<&[u8]>) -> Fact<Vec<Asked>> {
+    let questions = questions(seen);
+    if questions.is_empty() {
+        return Fact::Known(Vec::new());
+    }
+    if !nix::unistd::geteuid().is_root() {
+        return Fact::Unknown(Why::NotAsked("services are asked by root alone, who can note that they were"));
+    }
+    let module = rsyncd_conf.and_then(hostward_checks::probe::module_to_ask);
+    let context = Context { module: module.as_deref() };
+    match ask_due(seen, &questions, dir, &context) {
+        Ok(memory) => Fact::Known(questions.iter().map(|question| memory.told(question, seen.now)).collect()),
+        Err(error) => Fact::Unknown(Why::Failed(format!("nobody is asked, for it cannot be noted: {error:#}"))),
+    }
+}
+
+fn ask_due(
+    seen: &Observations,
+    questions: &[Question<'_>],
+    dir: &Path,
+    context: &Context<'_>,
+) -> anyhow::Result<Memory> {
+    crate::files::private_dir(dir)?;
+    // Two scans at once would ask twice.
+    let _lock = crate::lock::directory(std::fs::File::open(dir)?, dir)?;
+    let mut memory = Memory::open(&dir.join(FILE), seen.now);
+    let mut due: Vec<(&Question<'_>, IpAddr)> = questions
+        .iter()
+        .filter_map(|question| Some((question, question.to.ok()?)))
+        .filter(|(question, _)| matches!(memory.stand(question, seen.now), Stand::Due))
+        .collect();
+    // Whoever was not asked for the longest time first: slow ones do not always keep the same from their turn.
+    due.sort_by_key(|(question, _)| memory.last(question));
+    due.truncate(MANY);
+    let before = memory.begin(due.iter().map(|(question, _)| *question), seen.now);
+    memory.save()?;
+    let end = Instant::now() + ALL;
+    for (question, to) in due {
+        if Instant::now() >= end {
+            memory.restore(question, &before);
+            continue;
+        }
+        let to = SocketAddr::new(to, question.listener.port);
+        let with_tls = question.probe.speaks_tls(to.port()) != memory.is_otherwise(question);
+        let answer = exchange::exchange(question.probe, to, with_tls, context, end);
+        let otherwise = is_misunderstanding(&answer);
+        memory.learn(question, answer, otherwise);
+    }
+    memory.save()?;
+    Ok(memory)
+}

@@ -1,0 +1,131 @@
+//! One exchange with one service: connect, say, hear, with a limit on each wait, on all of it, and on what is read.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+use hostward_checks::fact::Why;
+use hostward_checks::observation::service::Answer;
+use hostward_checks::observation::socket::Protocol;
+use hostward_checks::probe::{Context, Heard, MOST, Probe, Step};
+
+use super::tls::Tls;
+use crate::observe::metadata::http::{Failure, failure, left};
+
+/// Longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(1);
+/// Longest exchange, connection included.
+const EXCHANGE: Duration = Duration::from_secs(3);
+
+/// Why an exchange ended without an answer of the service's protocol.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// It took too long, or the connection failed.
+    Off(Failure),
+    /// TLS wants a certificate of ours.
+    Refused,
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self::Off(failure)
+    }
+}
+
+/// A connection, whatever carries it.
+pub(super) trait Line {
+    /// Sends all of it.
+    fn say(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), Broken>;
+    /// Reads something; 0: nothing more comes.
+    fn hear(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, Broken>;
+}
+
+/// Whoever hangs up hard has ended all the same.
+pub(super) fn count(read: std::io::Result<usize>) -> Result<usize, Failure> {
+    match read {
+        Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => Ok(0),
+        other => other.map_err(failure),
+    }
+}
+
+impl Line for TcpStream {
+    fn say(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), Broken> {
+        self.set_write_timeout(Some(left(deadline)?)).map_err(failure)?;
+        Ok(self.write_all(bytes).map_err(failure)?)
+    }
+
+    fn hear(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, Broken> {
+        self.set_read_timeout(Some(left(deadline)?)).map_err(failure)?;
+        Ok(count(self.read(buffer))?)
+    }
+}
+
+/// Datagrams to and from one address. There is no end: silence is.
+impl Line for UdpSocket {
+    fn say(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), Broken> {
+        self.set_write_timeout(Some(left(deadline)?)).map_err(failure)?;
+        Ok(self.send(bytes).map(drop).map_err(failure)?)
+    }
+
+    fn hear(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, Broken> {
+        self.set_read_timeout(Some(left(deadline)?)).map_err(failure)?;
+        Ok(self.recv(buffer).map_err(failure)?)
+    }
+}
+
+/// Asks once. It ends at `end`, or after three seconds.
+pub(super) fn exchange(probe: &Probe, to: SocketAddr, tls: bool, context: &Context<'_>, end: Instant) -> Answer {
+    let deadline = end.min(Instant::now() + EXCHANGE);
+    let talked =
+        connect(probe.protocol, to, tls, deadline).and_then(|mut line| talk(&mut *line, probe, context, deadline));
+    match talked {
+        Ok(answer) => answer,
+        Err(Broken::Refused) => Answer::Closed,
+        Err(Broken::Off(Failure::TimedOut)) => Answer::Unclear(Why::TimedOut),
+        Err(Broken::Off(Failure::Io(what))) => Answer::Unclear(Why::Failed(what)),
+        Err(Broken::Off(Failure::Garbled(what))) => Answer::Unclear(Why::Failed(what.to_owned())),
+        Err(Broken::Off(Failure::TooLarge(most))) => Answer::Unclear(Why::TooLarge(most as u64)),
+    }
+}
+
+fn connect(protocol: Protocol, to: SocketAddr, tls: bool, deadline: Instant) -> Result<Box<dyn Line>, Broken> {
+    if protocol == Protocol::Udp {
+        let any: SocketAddr = if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+        let socket = UdpSocket::bind(any).map_err(failure)?;
+        socket.connect(to).map_err(failure)?;
+        return Ok(Box::new(socket));
+    }
+    let stream = TcpStream::connect_timeout(&to, left(deadline)?.min(CONNECT)).map_err(failure)?;
+    Ok(if tls { Box::new(Tls::shake_hands(stream, to.ip(), deadline)?) } else { Box::new(stream) })
+}
+
+fn talk(line: &mut dyn Line, probe: &Probe, context: &Context<'_>, deadline: Instant) -> Result<Answer, Broken> {
+    let first = probe.first(context);
+    if !first.is_empty() {
+        line.say(&first, deadline)?;
+    }
+    let (mut bytes, mut turn, mut buffer, mut room) = (Vec::new(), 0, [0; 4096], MOST);
+    while room > 0 {
+        let window = buffer.get_mut(..room.min(4096)).unwrap_or_default();
+        let count = line.hear(window, deadline)?;
+        bytes.extend(window.iter().take(count));
+        room -= count;
+        let heard = Heard { bytes: &bytes, turn, ended: count == 0, context: *context };
+        match probe.hear(&heard) {
+            Step::More => {}
+            Step::Say(next) => {
+                bytes.clear();
+                turn += 1;
+                line.say(&next, deadline)?;
+            }
+            Step::Done(answer) => {
+                if matches!(answer, Answer::Open(_)) && !probe.goodbye.is_empty() {
+                    // It is hung up in any case.
+                    let _ = line.say(probe.goodbye, deadline);
+                }
+                return Ok(answer);
+            }
+        }
+    }
+    Err(Failure::TooLarge(MOST).into())
+}
