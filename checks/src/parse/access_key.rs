@@ -9,7 +9,7 @@ use super::Defect;
 
 mod made_up;
 
-use made_up::{has_short_word, is_made_up, reads_as_words};
+use made_up::{is_filled_in, is_made_up, reads_as_words};
 
 /// What stands for the rest of an id.
 const MASK: &str = "****";
@@ -123,7 +123,7 @@ fn places(text: &[u8]) -> impl Iterator<Item = Place<'_>> {
         counted = start;
         let id = text.get(start..end)?;
         let tail = id.get(4..)?;
-        if is_made_up(tail) || has_short_word(tail) || is_cut(text.get(end..)?) {
+        if is_made_up(tail) || is_filled_in(tail) || is_cut(text.get(end..)?) {
             return None;
         }
         let holds = if id.starts_with(b"STS.") { Holds::Temporary } else { Holds::Id };

@@ -34,7 +34,7 @@ const IN_ORDER: usize = 6;
 pub(super) fn is_made_up(key: &[u8]) -> bool {
     let lower = key.to_ascii_lowercase();
     let has_word = WORDS.iter().any(|word| lower.windows(word.len()).any(|part| part == *word));
-    has_word || is_poor(key) || repeats(&lower) || is_in_order(&lower)
+    has_word || is_poor(key) || repeats(key) || is_in_order(&lower)
 }
 
 /// Fewer different characters than half its length, or digits alone.
@@ -46,12 +46,11 @@ fn is_poor(key: &[u8]) -> bool {
     different.count() * 2 < key.len().min(24) || key.iter().all(u8::is_ascii_digit)
 }
 
-/// One character five times in a row, `x` or `0` four times, or a part and the same part again.
-fn repeats(lower: &[u8]) -> bool {
-    let filled = |four: &[u8]| matches!(four, b"xxxx" | b"0000");
+/// One character five times in a row, or a part and the same part again.
+fn repeats(key: &[u8]) -> bool {
     let same = |five: &[u8]| five.iter().all(|byte| five.first() == Some(byte));
-    let periodic = |period: usize| lower.get(period..) == lower.get(..lower.len() - period);
-    lower.windows(4).any(filled) || lower.windows(5).any(same) || (1..=lower.len() / 2).any(periodic)
+    let periodic = |period: usize| key.get(period..) == key.get(..key.len() - period);
+    key.windows(5).any(same) || (1..=key.len() / 2).any(periodic)
 }
 
 /// Letters or digits in their order or backwards, every one or every second one (`a1b2c3d4e5f6`).
@@ -73,9 +72,12 @@ fn longest(text: &[u8], order: &[u8]) -> usize {
     longest
 }
 
-/// Whether a short word stands at the beginning of an id (without its prefix), behind what all ids begin with, or at the end: in
-/// between chance writes four letters too often.
-pub(super) fn has_short_word(key: &[u8]) -> bool {
+/// Whether part of an id (without its prefix) is filled with `x` or `0`, or a short word stands at its beginning, behind what all ids
+/// begin with, or at its end: in between, and in secrets, chance writes four letters too often.
+pub(super) fn is_filled_in(key: &[u8]) -> bool {
+    if key.windows(4).any(|four| matches!(four, b"xxxx" | b"XXXX" | b"0000")) {
+        return true;
+    }
     let in_one_case =
         |part: &[u8]| part.iter().all(u8::is_ascii_uppercase) || part.iter().skip(1).all(u8::is_ascii_lowercase);
     SHORT.iter().any(|word| {
@@ -86,8 +88,8 @@ pub(super) fn has_short_word(key: &[u8]) -> bool {
     })
 }
 
-/// Whether it is words written together: letters alone, all of one case, or each word with a capital and a vowel. One random id of
-/// sixteen characters in some thousands is, so this counts only where no secret stands beside it.
+/// Whether it is words written together: letters alone, all of one case, or each word with a capital. One random id of sixteen
+/// characters in some ten thousands is, so this counts only where no secret stands beside it.
 pub(super) fn reads_as_words(key: &[u8]) -> bool {
     let tail = key.strip_prefix(b"LTAI").or_else(|| key.strip_prefix(b"STS.")).unwrap_or(key);
     if !tail.iter().all(u8::is_ascii_alphabetic) {
@@ -96,13 +98,19 @@ pub(super) fn reads_as_words(key: &[u8]) -> bool {
     let one_case = tail.iter().all(u8::is_ascii_lowercase) || tail.iter().all(u8::is_ascii_uppercase);
     let mut words: Vec<Vec<u8>> = Vec::new();
     for byte in tail {
-        match words.last_mut().filter(|_| byte.is_ascii_lowercase()) {
+        match words.last_mut().filter(|_| one_case || byte.is_ascii_lowercase()) {
             Some(word) => word.push(*byte),
             None => words.push(vec![*byte]),
         }
     }
-    let is_word = |word: &Vec<u8>| word.len() >= 3 && word.iter().any(|byte| b"aeiouyAEIOUY".contains(byte));
-    one_case || words.iter().all(is_word)
+    words.iter().all(|word| is_speakable(word))
+}
+
+/// Whether people could say it: three letters or more, one in five of them a vowel, and never five without one.
+fn is_speakable(word: &[u8]) -> bool {
+    let is_vowel = |byte: &u8| b"aeiouyAEIOUY".contains(byte);
+    let vowels = word.iter().filter(|byte| is_vowel(byte)).count();
+    word.len() >= 3 && vowels * 5 >= word.len() && !word.windows(5).any(|five| !five.iter().any(is_vowel))
 }
 
 #[cfg(test)]
@@ -128,12 +136,12 @@ mod tests {
             "9fake7Kp2Vm1",
             "123456789012",
         ] {
-            assert!(is_made_up(key.as_bytes()) || has_short_word(key.as_bytes()), "{key}");
+            assert!(is_made_up(key.as_bytes()) || is_filled_in(key.as_bytes()), "{key}");
         }
         for key in
             ["5tQ7xKp2VmZs9RwGd3Hc", "bM4hwDeVtL7pVs", "4G8FZk1sPq3TnRw6YbXc2Lm9UdJeAh", "Q7xK2VmZs9Rw", "eSt9TeQ4wKd1"]
         {
-            assert!(!is_made_up(key.as_bytes()) && !has_short_word(key.as_bytes()), "{key}");
+            assert!(!is_made_up(key.as_bytes()) && !is_filled_in(key.as_bytes()), "{key}");
         }
     }
 
@@ -144,6 +152,7 @@ mod tests {
             ("LTAIinternational", true),
             ("LTAIAUTHENTICATION", true),
             ("LTAIQwXkTrPlMnBv", false),
+            ("LTAIjnbsgltpmqhx", false),
             ("LTAI5tAccessProvider", false),
         ] {
             assert_eq!(reads_as_words(key.as_bytes()), want, "{key}");
