@@ -1,5 +1,6 @@
 //! An archive of our own for the packages that an overlay has: some are newer there, some as old, some older.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use anyhow::Result;
@@ -98,4 +99,20 @@ pub(crate) fn make(overlay: &Overlay, suite: &str, apt: &Apt<'_>, packed: Packed
     };
     anyhow::ensure!(count(end)?.trim() == "3", "apt did not keep its lists as {packed:?}");
     Ok(())
+}
+
+/// Puts every package back to the version, with the dependencies, that the suite itself has, as on a host that took no security
+/// update.
+pub(crate) fn as_released(overlay: &Overlay, suite: &str) -> Result<()> {
+    let list = overlay.shell(&format!("cat /var/lib/apt/lists/*_dists_{suite}_*_Packages"))?;
+    let of =
+        |one: &str, name: &str| one.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+    let name = |one: &str| of(one, "Package: ");
+    let released: BTreeMap<String, &str> = list.split("\n\n").map(|one| (name(one), one)).collect();
+    let status = std::fs::read_to_string(overlay.path("/var/lib/dpkg/status"))?;
+    let each = status.split("\n\n").filter(|one| !one.trim().is_empty()).map(|one| match released.get(&name(one)) {
+        Some(older) => format!("{}\nStatus: install ok installed\n\n", older.trim()),
+        None => format!("{}\n\n", one.trim()),
+    });
+    overlay.write("/var/lib/dpkg/status", each.collect::<String>(), 0o644)
 }
