@@ -207,7 +207,7 @@ fn instances_of_a_cleaned_image_are_new_and_their_owners() {
         let (builder, line) = key_pair(keys.path(), "packer_builder");
         let (owner, public) = key_pair(keys.path(), "owner");
         let image = cleaned(&suite, Some(&cloud_init), &line);
-        image.write("/etc/cloud/cloud.cfg.d/90-ecs.cfg", CLOUD, 0o644).unwrap();
+        image.write("/etc/cloud/cloud.cfg.d/99-ecs.cfg", CLOUD, 0o644).unwrap();
         // A container shows no DMI: that it runs on ECS is said instead.
         image
             .shell("sed -i 's/^def _is_aliyun():/&\\n    return True\\n/' /usr/lib/python3/dist-packages/cloudinit/sources/DataSourceAliYun.py")
