@@ -42,7 +42,7 @@ fn grow(value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (key, inside) in map.iter_mut() {
-                if !["open", "files", "counts", "params"].contains(&key.as_str()) {
+                if !["open", "files", "counts", "params", "sources"].contains(&key.as_str()) {
                     grow(inside);
                 }
             }
@@ -98,7 +98,9 @@ fn unknown_fields(place: &Place, id: &str) {
     assert_eq!((events(place), now["findings"].clone()), before, "what was told is told again");
     let (code, history) = said(place, &["history"]);
     assert!(code == Some(0) && history.contains(id), "{history}");
-    assert!(matches!(said(place, &["scan", "--new-only", "--password-budget", "0"]).0, Some(0)));
+    // The host has no lists of packages.
+    let scan = ["scan", "--new-only", "--password-budget", "0", "--skip", "platform.updates"];
+    assert_eq!(said(place, &scan).0, Some(0), "{}", said(place, &scan).1);
     assert!(matches!(said(place, &["fix", "--password-budget", "0"]).0, Some(0 | 1)));
     assert_eq!(said(place, &["recover"]).0, Some(0));
 }
