@@ -101,7 +101,7 @@ fn scanned(host: &Host, memory: &str) -> (Vec<String>, Value) {
 const FORGET: &str = "rm -f /var/lib/hostward/asked.json";
 /// A day has passed since.
 const A_DAY_LATER: &str =
-    "sed -i -E 's/\"at\":([0-9]+)/\"at\":1/; s/\"at\":1[0-9]{9}/\"at\":1/g' /var/lib/hostward/asked.json";
+    "at=$(($(date +%s) - 86401)); sed -i -E \"s/\\\"at\\\":[0-9]+/\\\"at\\\":$at/g\" /var/lib/hostward/asked.json";
 
 /// Runs a case and compares. The unit `case`, or that of the package, is gone afterwards.
 fn run(host: &Host, case: &Case) -> Result<(), String> {
@@ -160,7 +160,7 @@ fn real_servers_are_told_right_asked_once_and_left_as_they_were() {
 fn silence_holds_nobody_up(host: &Host) {
     host.shell(&format!(
         "{RUN}run redis-server --bind 0.0.0.0 --protected-mode no
-         systemd-run -q --unit=silent sh -c 'sleep infinity | listen tcp:0.0.0.0:27017 tcp:0.0.0.0:9200 tcp:0.0.0.0:3306 tcp:0.0.0.0:873'
+         systemd-run -q --unit=silent sh -c 'sleep infinity | listen tcp:0.0.0.0:27017 tcp:0.0.0.0:9200 tcp:0.0.0.0:3306 tcp:0.0.0.0:5432'
          for i in $(seq 100); do [ $(ss -tlnH 'sport = :27017 or sport = :6379' | wc -l) = 2 ] && exit 0; sleep 0.1; done; exit 1"
     ))
     .unwrap();
