@@ -44,6 +44,8 @@ impl Answer {
     pub fn version(told: &[u8]) -> Option<String> {
         let sane = |byte: &u8| byte.is_ascii_alphanumeric() || b".-+~_:".contains(byte);
         let text: String = told.iter().take_while(|byte| sane(byte)).map(|byte| char::from(*byte)).collect();
+        // A name that the build left out, as in "3.8.0-${commit}".
+        let text = text.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned();
         (text.bytes().any(|byte| byte.is_ascii_digit()) && text.len() <= VERSION).then_some(text)
     }
 }

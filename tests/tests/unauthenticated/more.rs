@@ -61,7 +61,7 @@ const CASES: &[Case] = &[
     ("zookeeper, as installed", "systemctl start zookeeper", 2181, &["medium tells"]),
     (
         "zookeeper, without commands",
-        "echo 4lw.commands.whitelist= >>/etc/zookeeper/conf/zoo.cfg; systemctl start zookeeper",
+        "echo 4lw.commands.whitelist=ruok >>/etc/zookeeper/conf/zoo.cfg; systemctl start zookeeper",
         2181,
         &["unknown"],
     ),
