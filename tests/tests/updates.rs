@@ -5,6 +5,7 @@
 mod updates {
     pub(crate) mod apt;
     pub(crate) mod repository;
+    mod rpm;
 }
 
 use std::collections::BTreeSet;

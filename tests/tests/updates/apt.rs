@@ -88,6 +88,17 @@ impl<'o> Apt<'o> {
         .map(drop)
     }
 
+    /// Installs a package over the network, with this machine's apt.
+    pub(crate) fn install(&self, package: &str) -> Result<()> {
+        self.fetch(&[])?;
+        let mut command = self.outside("apt-get");
+        command.arg("-o").arg(format!("DPkg::Options::=--root={}", self.overlay.root().display()));
+        command
+            .args(["-qq", "-y", "--no-install-recommends", "install", package])
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        Self::run(command).map(drop)
+    }
+
     /// Reads archives that are files.
     pub(crate) fn update(&self, options: &[&str]) -> Result<()> {
         let mut command = self.command("apt-get");

@@ -110,9 +110,8 @@ pub(crate) fn as_released(overlay: &Overlay, suite: &str) -> Result<()> {
     let name = |one: &str| of(one, "Package: ");
     let released: BTreeMap<String, &str> = list.split("\n\n").map(|one| (name(one), one)).collect();
     let status = std::fs::read_to_string(overlay.path("/var/lib/dpkg/status"))?;
-    let each = status.split("\n\n").filter(|one| !one.trim().is_empty()).map(|one| match released.get(&name(one)) {
-        Some(older) => format!("{}\nStatus: install ok installed\n\n", older.trim()),
-        None => format!("{}\n\n", one.trim()),
-    });
+    // What only came with an update is not there yet.
+    let older = status.split("\n\n").filter_map(|one| released.get(&name(one)));
+    let each = older.map(|older| format!("{}\nStatus: install ok installed\n\n", older.trim()));
     overlay.write("/var/lib/dpkg/status", each.collect::<String>(), 0o644)
 }

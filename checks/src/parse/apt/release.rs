@@ -59,9 +59,11 @@ impl Release {
         self.label == "Debian-Security" || self.suite.ends_with("-security") || self.codename.ends_with("-security")
     }
 
-    /// What to call it: the code name, which stays what it is when the suite is renamed.
+    /// What to call it: the code name, which stays what it is when the suite is renamed; Ubuntu's has no pocket in it.
     pub fn name(&self) -> &str {
-        [&self.codename, &self.suite, &self.label].into_iter().find(|name| !name.is_empty()).map_or("?", |name| name)
+        let all = [self.codename.as_str(), &self.suite, &self.label];
+        let pocket = all.iter().find(|name| name.ends_with("-security"));
+        pocket.or_else(|| all.iter().find(|name| !name.is_empty())).map_or("?", |name| name)
     }
 }
 
@@ -115,6 +117,7 @@ mod tests {
         ] {
             assert_eq!(release(text.as_bytes()).unwrap().is_security(), security, "{text}");
         }
+        assert_eq!(release(b"Suite: jammy-security\nCodename: jammy\n").unwrap().name(), "jammy-security");
     }
 
     #[test]
