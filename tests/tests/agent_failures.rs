@@ -325,7 +325,7 @@ fn it_polls_what_the_kernel_does_not_watch() {
     );
     assert!(watching["polled"].as_u64().unwrap() > 20, "{watching}");
     settles(&resident);
-    let listen = "systemd-socket-activate -l 0.0.0.0:6379 cat >/dev/null 2>&1 & echo $! >/run/listener";
+    let listen = "systemd-socket-activate -a -l 0.0.0.0:6379 cat >/dev/null 2>&1 & echo $! >/run/listener";
     let took = resident.tells(&format!("{listen}\n{NEW}"), "new", CHECK).unwrap();
     assert_eq!(
         resident.host.shell("grep -c 'ports.exposed.*6379' /var/log/hostward/events.jsonl").unwrap().trim(),

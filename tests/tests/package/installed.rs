@@ -134,7 +134,7 @@ pub(crate) fn works(host: &Host) -> String {
 
 /// What a host is to have before the resident starts, so that what it says of the host is worth comparing.
 pub(crate) const OPEN: &str = "
-    systemd-run -q --unit=listen systemd-socket-activate -l 0.0.0.0:6379 -l 127.0.0.1:9200 cat
+    systemd-run -q --unit=listen systemd-socket-activate -a -l 0.0.0.0:6379 -l 127.0.0.1:9200 cat
     useradd -m -s /bin/bash open; echo 'open ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/open; chmod 440 /etc/sudoers.d/open
     install -d -m 777 -o open /home/open/.ssh; cp /root/.ssh/authorized_keys /home/open/.ssh/
     echo 'toor:x:0:0::/root:/bin/sh' >>/etc/passwd; echo 'toor:*:19000:0:99999:7:::' >>/etc/shadow; chmod 644 /etc/shadow";
