@@ -19,6 +19,22 @@ fn assistant(host: &Host, script: &str) -> Ran {
     ran
 }
 
+/// Gives the host an archive of security updates that has what is installed, to be fetched as from a mirror.
+fn archive(host: &Host) {
+    run(
+        host,
+        r#"d=/srv/repo/dists/bookworm-security f=main/binary-amd64/Packages
+           mkdir -p $d/main/binary-amd64; cd $d
+           field='${Package}\nArchitecture: ${Architecture}\nVersion: ${Version}'
+           dpkg-query -W -f "Package: $field\nMaintainer: x\nSize: 1\nFilename: x.deb\nDescription: x\n\n" >$f
+           printf '%s\n' 'Label: Own-Security' 'Suite: stable-security' 'Codename: bookworm-security' 'Components: main' \
+             'Architectures: amd64' "Date: $(date -u '+%a, %d %b %Y %H:%M:%S UTC')" 'SHA256:' \
+             " $(sha256sum <$f | cut -d' ' -f1) $(stat -c %s $f) $f" >Release
+           rm -f /etc/apt/sources.list.d/*
+           echo 'deb [trusted=yes] file:/srv/repo bookworm-security main' >/etc/apt/sources.list"#,
+    );
+}
+
 #[test]
 fn cloud_assistant_runs_a_fleet_and_an_image_build() {
     let packages = packages();
@@ -52,6 +68,7 @@ fn cloud_assistant_runs_a_fleet_and_an_image_build() {
     let sealed = assistant(host, "/scripts/image-builder/seal.sh");
     assert_eq!(sealed.code, Some(0), "{}", sealed.said);
     run(host, "! ls /etc/ssh/ssh_host_*_key 2>/dev/null; ssh-keygen -A; rm /usr/bin/cloud-init; systemctl restart ssh");
+    archive(host);
     // As the sshd of a new instance has read its files.
     let tested = assistant(host, "/scripts/image-builder/test.sh");
     assert_eq!(tested.code, Some(0), "{}", tested.said);
