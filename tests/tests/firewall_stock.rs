@@ -135,8 +135,8 @@ fn check(crossing: &Crossing, suite: &Suite, stock: &Stock, flavour: &str, scrip
         Err(error) => return results::skipped(TEST, subject.trim(), format!("NOT TESTED: {error}")),
     };
     let (packets, unknown, open) = compare(crossing, &rules, &network, &subject);
-    assert_eq!(open, stock.open, "{subject}: open");
     assert_eq!(unknown, BTreeMap::new(), "{subject}: what is not understood of it");
+    assert_eq!(open, stock.open, "{subject}: open");
     let firewall = rules.judge_on(source, &network, &[]);
     let published: Vec<u16> = firewall.published.iter().filter(|one| one.protocol == Tcp).map(|one| one.port).collect();
     assert_eq!(published, stock.published, "{subject}: published: {:?}", firewall.published);

@@ -230,20 +230,24 @@ impl<'w> Reading<'w> {
         true
     }
 
+    /// A connection has any of these: its state, or that it was translated, which iptables asks for among the states.
     fn state(&mut self, states: &str, not: bool) {
-        // DNAT stands among the states, and is none: a connection has it beside its state.
-        let (mut spans, mut translated) = (Vec::new(), false);
-        for state in states.split(',') {
-            match state {
-                "DNAT" => translated = true,
-                state => spans.push(Span::word(&state.to_ascii_lowercase())),
-            }
-        }
-        match (translated, spans.is_empty()) {
-            (true, true) => self.is(Field::Status, Some(vec![Span::word("dnat")]), not),
-            (true, false) => self.test(Test::Perhaps("--ctstate DNAT and others".to_owned())),
-            _ => self.is(Field::State, Some(spans), not),
-        }
+        let bit = |state: &str| match state {
+            "INVALID" => Some(1_u128),
+            "ESTABLISHED" => Some(2),
+            "RELATED" => Some(4),
+            "NEW" => Some(8),
+            "SNAT" => Some(16),
+            "DNAT" => Some(32),
+            "UNTRACKED" => Some(64),
+            _ => None,
+        };
+        let Some(bits) = states.split(',').map(bit).try_fold(0, |bits, bit| Some(bits | bit?)) else {
+            return self.test(Test::Perhaps(format!("--ctstate {states}")));
+        };
+        let key = Key { field: Field::States, mask: Some(bits) };
+        let none = Set::of(std::iter::once(vec![Span::number(0_u8)]));
+        self.test(Test::Is(vec![key], none.into(), !not));
     }
 
     fn flags(&mut self, mask: &str, set: &str, not: bool) {

@@ -42,6 +42,8 @@ pub enum Field {
     State,
     /// What was done to the connection, e.g. `dnat`.
     Status,
+    /// Both, in nftables' bits: those of the state beside those of the status.
+    States,
     /// The address that the sender named.
     OriginalDestination(Family),
     /// The port that the sender named.

@@ -171,14 +171,13 @@ impl Packet<'_> {
             Field::OutInterface => device(self.leaves_by),
             Field::Mark => mark(self.mark),
             Field::ConnectionMark => mark(self.connection_mark),
-            Field::State => match self.tracked {
-                Tracked::NotYet => Value::Named("invalid", 1),
-                Tracked::New => Value::Named("new", 8),
-                Tracked::Never => Value::Named("untracked", 64),
-                Tracked::Unknown => Value::Unknown,
+            Field::State => self.state(),
+            Field::Status => self.status(),
+            Field::States => match (self.state(), self.status()) {
+                (Value::Named(_, state), _) if untracked => Value::Number(state),
+                (Value::Named(_, state), Value::Named(_, status)) => Value::Number(state | status),
+                _ => Value::Unknown,
             },
-            Field::Status if self.original.is_some() => Value::Named("dnat", 32),
-            Field::Status => Value::Named("", 0),
             Field::Direction => Value::Named("original", 0),
             Field::DestinationType => match self.to_host {
                 Some(true) => Value::Word("local"),
@@ -197,6 +196,19 @@ impl Packet<'_> {
             Field::Missing => Value::Missing,
             Field::Other(_) => Value::Unknown,
         }
+    }
+
+    fn state(&self) -> Value<'_> {
+        match self.tracked {
+            Tracked::NotYet => Value::Named("invalid", 1),
+            Tracked::New => Value::Named("new", 8),
+            Tracked::Never => Value::Named("untracked", 64),
+            Tracked::Unknown => Value::Unknown,
+        }
+    }
+
+    fn status(&self) -> Value<'_> {
+        if self.original.is_some() { Value::Named("dnat", 32) } else { Value::Named("", 0) }
     }
 
     /// The value of a key, as far as its bits are told.
