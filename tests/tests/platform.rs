@@ -8,8 +8,9 @@ use std::path::Path;
 use hostward_checks::fact::Fact;
 use hostward_checks::host::platform::sysctl::Sysctl;
 use hostward_checks::snapshot::{Reader, Sketch};
-use hostward_tests::host::Host;
+use hostward_tests::host::{Down, Host};
 use hostward_tests::imds::{Behaviour, Imds};
+use hostward_tests::resident::Resident;
 use hostward_tests::results;
 use hostward_tests::rng::Rng;
 use hostward_tests::ssh::{Client, With};
@@ -18,6 +19,14 @@ use hostward_tests::tier::Tier;
 use serde_json::Value;
 
 const TEST: &str = "platform";
+
+/// A package list with a security update, as apt keeps it.
+const PENDING: &str = r#"cd /var/lib/apt/lists; rm -rf *; mkdir partial
+    printf 'Suite: own-security\nDate: %s\n' "$(date -u '+%a, %d %b %Y %H:%M:%S UTC')" >own_InRelease
+    printf 'Package: dpkg\nArchitecture: amd64\nVersion: 99\n' >own_main_binary-amd64_Packages"#;
+
+/// The suites that are booted.
+const NAMES: [&str; 9] = ["bookworm", "trixie", "bullseye", "jammy", "noble", "bionic", "focal", "sid", "resolute"];
 
 /// Settings that belong to a network namespace, take any number, and are nobody's.
 const KEYS: [&str; 3] = ["net.ipv4.conf.lo.tag", "net.ipv4.conf.all.tag", "net.ipv4.conf.default.tag"];
@@ -163,7 +172,7 @@ fn told(host: &Host, check: &str) -> (String, Vec<String>) {
 
 #[test]
 fn a_host_whose_passwords_are_guessed_says_so() {
-    for name in chosen(Tier::current().pick(&["bookworm"][..], &["bookworm", "noble", "bionic", "trixie"][..])) {
+    for name in chosen(Tier::current().pick(&["bookworm"][..], &NAMES)) {
         let Ok(suite) = Suite::find(name) else {
             results::skipped(TEST, name, "no root file system");
             continue;
@@ -172,11 +181,16 @@ fn a_host_whose_passwords_are_guessed_says_so() {
         let _imds = Imds::start(host.vpc(), Behaviour::Open).unwrap();
         kernel(&host, name);
         security_center(&host, name);
-        guessing(&host, name);
+        let attempts = guessing(&host, name);
+        let (host, looks) = looks(host, name);
+        journal(host, name);
         results::tested(
             TEST,
             name,
-            "a booted host: kernel settings mended and put back, Security Center by path, guessed passwords told",
+            format!(
+                "a booted host: kernel settings mended and put back, Security Center by path, the journal kept over a reboot, \
+                 {attempts} guessed passwords told, nothing told twice in {looks} looks"
+            ),
         );
     }
 }
@@ -221,8 +235,74 @@ fn security_center(host: &Host, name: &str) {
     assert_eq!(state(), ["stopped agent:security-center"], "{name}");
 }
 
+/// Usual and full looks of the resident by turns, while nobody changes anything: nothing of the platform is told twice.
+fn looks(host: Host, name: &str) -> (Host, usize) {
+    // Guesses at a password take longer than all else here.
+    host.shell(&format!("{PENDING}; usermod -p '*' ann")).unwrap();
+    let resident = Resident::start(host).unwrap();
+    let looked = |extent: &str, before: &str| {
+        let wait = format!(
+            "for i in $(seq 600); do
+               hostward status --json | grep -q '\"extent\": \"{extent}\"' && ! hostward status --json | grep -qF '\"at\": \"{before}\"' &&
+               ! pgrep -P $(systemctl show -p MainPID --value hostward) >/dev/null && exit 0
+               sleep 0.1
+             done; exit 1"
+        );
+        resident.host.shell(&wait).unwrap_or_else(|_| panic!("{name}: no {extent} look\n{}", resident.journal()));
+        resident.status().unwrap()["last"]["at"].as_str().unwrap().to_owned()
+    };
+    let told = || {
+        let events = resident.events().unwrap();
+        let ours =
+            events.into_iter().filter(|event| event["check"].as_str().is_some_and(|id| id.starts_with("platform.")));
+        ours.map(|event| event.to_string()).collect::<Vec<_>>()
+    };
+    let mut at = looked("full", "never");
+    let first = told();
+    for check in ["platform.login-anomaly", "platform.updates"] {
+        assert!(first.iter().any(|event| event.contains(check)), "{name}: nothing of {check} in {first:#?}");
+    }
+    let mut count = 1;
+    for _ in 0..2 {
+        for (extent, why) in
+            [("usual", "touch /etc/ssh/sshd_config"), ("full", "systemctl kill --kill-who=main -s HUP hostward")]
+        {
+            resident.host.shell(why).unwrap();
+            at = looked(extent, &at);
+            count += 1;
+            assert_eq!(told(), first, "{name}: after a {extent} look");
+        }
+    }
+    resident.agrees().unwrap();
+    resident.host.shell("systemctl stop hostward").unwrap();
+    (resident.host, count)
+}
+
+/// What the fix changes outlives a reboot, and with it the journal.
+fn journal(mut host: Host, name: &str) {
+    let kept = |host: &Host| {
+        let mut found = told(host, "platform.audit").1;
+        found.retain(|one| one.ends_with(" log:kept"));
+        found
+    };
+    host.shell("rm -rf /var/log/journal; rm -f /etc/systemd/journald.conf.d/*; systemctl disable -q --now rsyslog 2>/dev/null || :").unwrap();
+    host.shell("mkdir -p /etc/systemd/journald.conf.d; printf '[Journal]\nStorage=auto\n' >/etc/systemd/journald.conf.d/50-x.conf; systemctl restart systemd-journald").unwrap();
+    assert_eq!(kept(&host), ["lost log:kept"], "{name}");
+    host.shell("hostward fix --only platform.audit --password-budget 0 --apply 2>&1 || [ $? = 1 ]").unwrap();
+    assert_eq!(kept(&host), ["pending log:kept"], "{name}");
+    host.shell(
+        "systemctl restart systemd-journald; journalctl --flush; logger -t remember what was before; journalctl --sync",
+    )
+    .unwrap();
+    assert_eq!(kept(&host), [""; 0], "{name}");
+    host.reboot(Down::Orderly).unwrap();
+    let before = host.shell("journalctl -q -o cat -t remember").unwrap();
+    assert_eq!(before, "what was before\n", "{name}");
+    assert_eq!(kept(&host), [""; 0], "{name}");
+}
+
 /// Real guesses by a real client, then a login that works; from another source a login alone.
-fn guessing(host: &Host, name: &str) {
+fn guessing(host: &Host, name: &str) -> usize {
     host.shell(
         "useradd -m -s /bin/bash ann; echo 'ann:Right9Horse-Battery' | chpasswd
          { echo 'PasswordAuthentication yes'; echo 'MaxStartups 100:30:200'; sed '/^PasswordAuthentication/d;/^MaxStartups/d' /etc/ssh/sshd_config; } >/tmp/c
@@ -265,4 +345,5 @@ fn guessing(host: &Host, name: &str) {
     let want = ["guessed source:198.51.100.66", "guessing sshd:guessing", "new-source source:198.51.100.99"];
     assert_eq!(told_of, want, "{name}");
     assert_eq!(told(host, "platform.login-anomaly").1.len(), 3, "{name}: a second scan tells the same");
+    12
 }

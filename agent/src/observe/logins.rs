@@ -1,4 +1,4 @@
-//! Logins of the last 30 days, accepted and refused: from the journal, syslog files, wtmp and lastlog.
+//! Logins of the last 30 days, accepted and refused: from the journal, syslog files, wtmp, btmp and lastlog.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -10,7 +10,8 @@ use std::time::Duration;
 use hostward_checks::fact::{Fact, Why};
 use hostward_checks::observation::UnixSeconds;
 use hostward_checks::observation::login::{Login, Logins, Teller};
-use hostward_checks::parse::{passwd, sshd_log, utmp};
+use hostward_checks::parse::gzip::Gzip;
+use hostward_checks::parse::{Defect, passwd, sshd_log, utmp};
 use jiff::tz::TimeZone;
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
@@ -25,7 +26,10 @@ const LOG_BYTES: u64 = 32 << 20;
 const LINE_BYTES: u64 = 64 << 10;
 const JOURNAL_BYTES: usize = 32 << 20;
 const JOURNAL_TIME: Duration = Duration::from_secs(10);
-const RECORD_BYTES: u64 = 8 << 20;
+/// As much of one file of records; a multiple of the length of either layout, so that its end begins with a whole one.
+const RECORD_BYTES: u64 = 873 * 9600;
+/// As much of all compressed files, unpacked.
+const UNPACKED_BYTES: u64 = 256 << 20;
 
 /// What makes two logins alike: teller, user, method, source and key.
 type Alike = (Teller, String, String, Option<std::net::IpAddr>, Option<String>);
@@ -38,9 +42,16 @@ struct Found {
     newest: BTreeMap<Alike, Login>,
     refused: Counter,
     since: Option<UnixSeconds>,
+    /// How much more may be unpacked.
+    unpacks: u64,
 }
 
 impl Found {
+    fn new(now: UnixSeconds, offset: i64) -> Self {
+        let (newest, refused, unpacks) = (BTreeMap::new(), Counter::default(), UNPACKED_BYTES);
+        Self { now, offset, newest, refused, since: None, unpacks }
+    }
+
     fn from(&self) -> UnixSeconds {
         self.now - DAYS * 86_400
     }
@@ -54,6 +65,13 @@ impl Found {
         let slot = self.newest.entry(key).or_insert_with(|| login.clone());
         if slot.at < login.at {
             *slot = login;
+        }
+    }
+
+    fn refuse(&mut self, refusal: &sshd_log::Refusal, teller: Teller) {
+        self.covers(refusal.at);
+        if (self.from()..=self.now + 86_400).contains(&refusal.at) {
+            self.refused.add(refusal, teller);
         }
     }
 
@@ -75,12 +93,7 @@ impl Found {
             }
             match sshd_log::line(line.strip_suffix(b"\n").unwrap_or(&line), &clock) {
                 sshd_log::Line::Accepted(login) => self.add(login),
-                sshd_log::Line::Refused(refusal) => {
-                    self.covers(refusal.at);
-                    if (self.from()..=self.now + 86_400).contains(&refusal.at) {
-                        self.refused.add(&refusal, teller);
-                    }
-                }
+                sshd_log::Line::Refused(refusal) => self.refuse(&refusal, teller),
                 sshd_log::Line::Other(Some(at)) if first => self.covers(at),
                 sshd_log::Line::Other(_) => {}
                 sshd_log::Line::Defect(_) => broken += 1,
@@ -92,27 +105,10 @@ impl Found {
 
 /// The recent logins of the running host, whose root directory is `root`.
 pub fn logins(root: &Path, now: UnixSeconds) -> Fact<Logins> {
-    let mut found = Found {
-        now,
-        offset: zone_offset(root, now),
-        newest: BTreeMap::new(),
-        refused: Counter::default(),
-        since: None,
-    };
+    let mut found = Found::new(now, zone_offset(root, now));
     let mut sources = Vec::new();
     journal(&mut found, &mut sources);
-    for path in logs(&root.join("var/log"), found.from()) {
-        let result = if path.extension().is_some_and(|end| end == "gz" || end == "xz" || end == "zst" || end == "bz2") {
-            Err("compressed: not read".to_owned())
-        } else {
-            log(&path, &mut found)
-        };
-        sources.push((path.display().to_string(), result));
-    }
-    for name in ["var/log/wtmp", "var/log/wtmp.1"] {
-        note(&root.join(name), &mut sources, |bytes| wtmp(bytes, &mut found));
-    }
-    note(&root.join("var/log/lastlog"), &mut sources, |bytes| lastlog(bytes, root, &mut found));
+    files(root, &mut found, &mut sources);
     if sources.is_empty() {
         return Fact::Unknown(Why::Failed("no journal, log or login record was found".to_owned()));
     }
@@ -120,6 +116,28 @@ pub fn logins(root: &Path, now: UnixSeconds) -> Fact<Logins> {
     accepted.sort_by_key(|login| std::cmp::Reverse(login.at));
     let refused = found.refused.finish();
     Fact::Known(Logins { accepted, sources, since: found.since, refused, ..Logins::default() })
+}
+
+fn files(root: &Path, found: &mut Found, sources: &mut Vec<(String, Result<(), String>)>) {
+    let dir = root.join("var/log");
+    for path in logs(&dir, &["auth.log", "secure"], found.from()) {
+        sources.push((path.display().to_string(), log(&path, found)));
+    }
+    for path in logs(&dir, &["wtmp"], found.from()) {
+        sources.push((path.display().to_string(), records(&path, found, wtmp)));
+    }
+    for path in logs(&dir, &["btmp"], found.from()) {
+        sources.push((path.display().to_string(), records(&path, found, btmp)));
+    }
+    let path = root.join("var/log/lastlog");
+    if path.exists() {
+        sources.push((path.display().to_string(), lastlog(&path, root, found)));
+    }
+    for path in ["var/lib/wtmpdb/wtmp.db", "var/lib/lastlog/lastlog2.db"].map(|name| root.join(name)) {
+        if path.exists() {
+            sources.push((path.display().to_string(), Err("is an SQLite database: not read".to_owned())));
+        }
+    }
 }
 
 /// The host's time zone: that of `/etc/localtime`, else UTC.
@@ -160,10 +178,10 @@ fn said(read: std::io::Result<usize>) -> Result<(), String> {
     }
 }
 
-/// The syslog files that sshd's facility goes to, rotated ones too, that were written to since.
-fn logs(dir: &Path, since: UnixSeconds) -> Vec<PathBuf> {
+/// The files of these names, rotated ones too, that were written to since.
+fn logs(dir: &Path, names: &[&str], since: UnixSeconds) -> Vec<PathBuf> {
     let wanted = |name: &str| {
-        ["auth.log", "secure"]
+        names
             .iter()
             .any(|log| name.strip_prefix(log).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-'])))
     };
@@ -185,57 +203,85 @@ fn open(path: &Path) -> std::io::Result<(File, u64)> {
     if meta.is_file() { Ok((file, meta.len())) } else { Err(std::io::Error::other("not a regular file")) }
 }
 
-fn log(path: &Path, found: &mut Found) -> Result<(), String> {
+/// Gives `work` what a file holds: the end of one that is longer than `most`, and of a compressed one as much as may be unpacked yet.
+fn read(
+    path: &Path,
+    most: u64,
+    found: &mut Found,
+    work: impl FnOnce(&mut dyn BufRead, &mut Found) -> Result<(), String>,
+) -> Result<(), String> {
     let (mut file, size) = open(path).map_err(|error| error.to_string())?;
-    let skip = size.saturating_sub(LOG_BYTES);
-    file.seek(SeekFrom::Start(skip)).map_err(|error| error.to_string())?;
-    // Whoever appends meanwhile must not hold us.
-    let read = said(found.lines(BufReader::with_capacity(256 << 10, file.take(LOG_BYTES)), Teller::Log));
-    match read {
-        Ok(()) if skip > 0 => Err(format!("only its last {LOG_BYTES} bytes were read")),
-        read => read,
+    match path.extension().and_then(|end| end.to_str()) {
+        Some("gz") => {
+            let unpacked = Gzip::new(BufReader::with_capacity(64 << 10, file)).take(found.unpacks);
+            let mut reader = BufReader::with_capacity(64 << 10, unpacked);
+            let read = work(&mut reader, found);
+            found.unpacks = reader.get_ref().limit();
+            // Where it breaks off half a login may stand.
+            if found.unpacks == 0 { Err("only its beginning was read".to_owned()) } else { read }
+        }
+        Some(end @ ("xz" | "zst" | "bz2")) => Err(format!("is compressed as {end}, which hostward does not read")),
+        _ => {
+            let skip = size.saturating_sub(most);
+            file.seek(SeekFrom::Start(skip)).map_err(|error| error.to_string())?;
+            // Whoever appends meanwhile must not hold us.
+            let read = work(&mut BufReader::with_capacity(256 << 10, file.take(most)), found);
+            if skip > 0 { read.and(Err(format!("only its last {most} bytes were read"))) } else { read }
+        }
     }
 }
 
-/// Reads a file of binary records, where there is one.
-fn note(
+fn log(path: &Path, found: &mut Found) -> Result<(), String> {
+    read(path, LOG_BYTES, found, |reader, found| said(found.lines(reader, Teller::Log)))
+}
+
+/// Reads a file of binary records.
+fn records(
     path: &Path,
-    sources: &mut Vec<(String, Result<(), String>)>,
-    mut work: impl FnMut(&[u8]) -> Result<(), String>,
-) {
-    let result = match open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
-        Err(error) => Err(error.to_string()),
-        Ok((file, size)) => {
-            let mut bytes = Vec::new();
-            match file.take(RECORD_BYTES).read_to_end(&mut bytes) {
-                Err(error) => Err(error.to_string()),
-                Ok(_) if size > RECORD_BYTES => {
-                    work(&bytes).and(Err(format!("only its first {RECORD_BYTES} bytes were read")))
-                }
-                Ok(_) => work(&bytes),
-            }
-        }
-    };
-    sources.push((path.display().to_string(), result));
+    found: &mut Found,
+    work: impl FnOnce(&[u8], &mut Found) -> Result<(), String>,
+) -> Result<(), String> {
+    read(path, RECORD_BYTES, found, |reader, found| {
+        let mut bytes = Vec::new();
+        reader.take(RECORD_BYTES).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        let whole = reader.fill_buf().is_ok_and(<[u8]>::is_empty);
+        work(&bytes, found).and(if whole { Ok(()) } else { Err("only its beginning was read".to_owned()) })
+    })
 }
 
 fn wtmp(bytes: &[u8], found: &mut Found) -> Result<(), String> {
     let (records, defects) = utmp::wtmp(bytes);
     records.into_iter().for_each(|record| found.add(told(record.user.clone(), &record, Teller::Wtmp)));
+    understood(&defects)
+}
+
+fn btmp(bytes: &[u8], found: &mut Found) -> Result<(), String> {
+    let (records, defects) = utmp::btmp(bytes);
+    for (source, at) in records.into_iter().filter_map(|record| Some((record.source?, record.at))) {
+        let refusal = sshd_log::Refusal { at, source, times: 1, sign: sshd_log::Sign::Record };
+        found.refuse(&refusal, Teller::Btmp);
+    }
+    understood(&defects)
+}
+
+fn understood(defects: &[Defect]) -> Result<(), String> {
     if defects.is_empty() { Ok(()) } else { Err(format!("{} records could not be understood", defects.len())) }
 }
 
-fn lastlog(bytes: &[u8], root: &Path, found: &mut Found) -> Result<(), String> {
+/// The file is as long as the greatest number of an account wants, and nearly all of it holes.
+fn lastlog(path: &Path, root: &Path, found: &mut Found) -> Result<(), String> {
+    let (file, size) = open(path).map_err(|error| error.to_string())?;
     let accounts = std::fs::read(root.join("etc/passwd")).map_err(|error| format!("failed to read passwd: {error}"))?;
     let (accounts, _) = passwd::passwd(&accounts);
-    for record in utmp::lastlog(bytes, cfg!(target_arch = "aarch64")) {
+    let mut bytes = Vec::new();
+    file.take(RECORD_BYTES).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    for record in utmp::lastlog(&bytes, cfg!(target_arch = "aarch64")) {
         let named = accounts.entries.iter().find(|entry| Some(entry.uid) == record.uid);
         if let Some(name) = named.map(|entry| entry.name.text().into_owned()) {
             found.add(told(name, &record, Teller::Lastlog));
         }
     }
-    Ok(())
+    if size > RECORD_BYTES { Err(format!("only its first {RECORD_BYTES} bytes were read")) } else { Ok(()) }
 }
 
 fn told(user: String, record: &utmp::Record, told_by: Teller) -> Login {
@@ -244,38 +290,4 @@ fn told(user: String, record: &utmp::Record, told_by: Teller) -> Login {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: UnixSeconds = 1_772_323_200;
-
-    #[test]
-    fn logs_are_read_from_their_end_and_rotated_ones_too() {
-        let dir = tempfile::tempdir().unwrap();
-        let log = dir.path().join("var/log");
-        std::fs::create_dir_all(&log).unwrap();
-        let line = |day: u32, user: &str| {
-            format!(
-                "2026-02-{day:02}T10:00:00+00:00 h sshd[1]: Accepted password for {user} from 192.0.2.1 port 1 ssh2\n"
-            )
-        };
-        std::fs::write(log.join("auth.log.1"), line(1, "old") + &line(11, "bob")).unwrap();
-        std::fs::write(log.join("auth.log"), format!("{}noise\n{}\0\n", line(20, "bob"), line(21, "eve"))).unwrap();
-        std::fs::write(log.join("auth.log.2.gz"), b"\x1f\x8b").unwrap();
-        std::fs::write(log.join("authentic"), line(22, "no")).unwrap();
-        nix::unistd::mkfifo(&log.join("secure"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-
-        let mut found =
-            Found { now: NOW, offset: 0, newest: BTreeMap::new(), refused: Counter::default(), since: None };
-        let paths = logs(&log, 0);
-        let names: Vec<_> = paths.iter().filter_map(|path| path.file_name()?.to_str()).collect();
-        assert_eq!(names, ["auth.log", "auth.log.1", "auth.log.2.gz"]);
-        for path in paths.iter().take(2) {
-            super::log(path, &mut found).unwrap();
-        }
-        let seen: Vec<_> = found.newest.values().map(|login| (login.user.as_str(), login.at)).collect();
-        assert_eq!(seen, [("bob", 1_771_581_600), ("eve", 1_771_668_000), ("old", 1_769_940_000)]);
-        assert_eq!(found.since, Some(1_769_940_000));
-        assert!(super::log(&log.join("secure"), &mut found).is_err(), "a named pipe is not read");
-    }
-}
+mod tests;

@@ -5,17 +5,13 @@ use std::net::IpAddr;
 
 use hostward_checks::observation::UnixSeconds;
 use hostward_checks::observation::login::{Refused, Teller};
-use hostward_checks::parse::sshd_log::Refusal;
+use hostward_checks::parse::sshd_log::{Refusal, Sign};
 
 /// More counts are not kept of one teller: a megabyte. The oldest go first.
 const MOST: usize = 32_768;
 
-/// Attempts in one minute from one source: wrong passwords, and connections that ended without a login. A connection may tell of both.
-#[derive(Clone, Copy, Debug, Default)]
-struct Count {
-    wrong: u32,
-    ended: u32,
-}
+/// Attempts in one minute from one source, by what tells of them: an attempt may leave a line of each kind.
+type Count = [u32; Sign::COUNT];
 
 /// The counts of each teller: the journal and the logs tell of the same attempts.
 #[derive(Debug, Default)]
@@ -32,8 +28,9 @@ impl Counter {
         }
         let counts = self.tellers.entry(teller).or_default();
         let count = counts.entry((minute, refusal.source)).or_default();
-        let slot = if refusal.ended { &mut count.ended } else { &mut count.wrong };
-        *slot = slot.saturating_add(refusal.times);
+        if let Some(slot) = count.get_mut(refusal.sign as usize) {
+            *slot = slot.saturating_add(refusal.times);
+        }
         if counts.len() > MOST {
             self.forget();
         }
@@ -50,18 +47,24 @@ impl Counter {
         }
     }
 
-    /// What was counted: of several tellers the one who tells more.
+    /// What was counted. Of several tellers the one that tells of more in a minute; of the kinds of line the one that tells most of a
+    /// source, for an attempt and the end of its connection may be of two minutes.
     pub(super) fn finish(self) -> Refused {
-        let mut most: BTreeMap<(IpAddr, UnixSeconds), u32> = BTreeMap::new();
+        let mut kinds: BTreeMap<IpAddr, [BTreeMap<UnixSeconds, u32>; Sign::COUNT]> = BTreeMap::new();
         for ((minute, source), count) in self.tellers.into_values().flatten() {
-            let slot = most.entry((source, minute * 60)).or_default();
-            *slot = (*slot).max(count.wrong).max(count.ended);
+            for (minutes, count) in
+                kinds.entry(source).or_default().iter_mut().zip(count).filter(|(_, count)| *count > 0)
+            {
+                let slot = minutes.entry(minute * 60).or_default();
+                *slot = (*slot).max(count);
+            }
         }
-        let mut out = Refused { counted_since: self.since.map(|minute| minute * 60), ..Refused::default() };
-        for ((source, at), count) in most {
-            out.sources.entry(source).or_default().push((at, count));
-        }
-        out
+        let total = |minutes: &BTreeMap<UnixSeconds, u32>| minutes.values().map(|count| u64::from(*count)).sum::<u64>();
+        let sources = kinds.into_iter().map(|(source, kinds)| {
+            let most = kinds.into_iter().max_by_key(total).unwrap_or_default();
+            (source, most.into_iter().collect())
+        });
+        Refused { sources: sources.collect(), counted_since: self.since.map(|minute| minute * 60) }
     }
 }
 
@@ -69,8 +72,8 @@ impl Counter {
 mod tests {
     use super::*;
 
-    fn refusal(at: UnixSeconds, source: u32, ended: bool) -> Refusal {
-        Refusal { at, source: IpAddr::from(source.to_be_bytes()), times: 1, ended }
+    fn refusal(at: UnixSeconds, source: u32, sign: Sign) -> Refusal {
+        Refusal { at, source: IpAddr::from(source.to_be_bytes()), times: 1, sign }
     }
 
     #[test]
@@ -78,12 +81,15 @@ mod tests {
         let mut counter = Counter::default();
         for teller in [Teller::Journal, Teller::Log] {
             for at in [60, 61, 119, 120] {
-                counter.add(&refusal(at, 1, false), teller);
+                counter.add(&refusal(at, 1, Sign::Wrong), teller);
             }
-            counter.add(&refusal(121, 1, true), teller);
+            for at in [121, 122, 180] {
+                counter.add(&refusal(at, 1, Sign::Ended), teller);
+            }
         }
+        counter.add(&refusal(240, 1, Sign::Wrong), Teller::Log);
         let refused = counter.finish();
-        assert_eq!(refused.sources.into_values().collect::<Vec<_>>(), [[(60, 3), (120, 1)]]);
+        assert_eq!(refused.sources.into_values().collect::<Vec<_>>(), [[(60, 3), (120, 1), (240, 1)]]);
         assert_eq!(refused.counted_since, None);
     }
 
@@ -92,7 +98,7 @@ mod tests {
         let mut counter = Counter::default();
         let all = u32::try_from(MOST * 3).unwrap();
         for source in 0..all {
-            counter.add(&refusal(i64::from(source) * 7, source, false), Teller::Log);
+            counter.add(&refusal(i64::from(source) * 7, source, Sign::Wrong), Teller::Log);
         }
         let refused = counter.finish();
         assert!(refused.sources.len() <= MOST + 1 && refused.sources.len() >= MOST / 2, "{}", refused.sources.len());
@@ -102,7 +108,7 @@ mod tests {
 
         let mut at_once = Counter::default();
         for source in 0..all {
-            at_once.add(&refusal(0, source, false), Teller::Log);
+            at_once.add(&refusal(0, source, Sign::Wrong), Teller::Log);
         }
         assert!(at_once.finish().sources.len() <= MOST + 1, "a single minute may not fill the memory");
     }

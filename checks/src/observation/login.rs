@@ -64,6 +64,8 @@ pub enum Teller {
     Wtmp,
     /// `lastlog`: each account's last login.
     Lastlog,
+    /// `btmp`: refused logins, by when and from where.
+    Btmp,
 }
 
 /// One accepted login.

@@ -9,6 +9,11 @@ use crate::check::bytes_text;
 use crate::observation::UnixSeconds;
 use crate::observation::login::{Login, Teller};
 
+mod refusal;
+
+use refusal::{BEGINNINGS, refusal};
+pub use refusal::{Refusal, Sign};
+
 /// How the times of a log are understood that does not say them whole.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -33,49 +38,61 @@ pub enum Line {
     Defect(&'static str),
 }
 
-/// A login that was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// When.
-    pub at: UnixSeconds,
-    /// From where.
-    pub source: IpAddr,
-    /// How many attempts this line stands for: syslog daemons join lines that repeat.
-    pub times: u32,
-    /// Whether it tells of a connection that ended without a login, rather than of one wrong password.
-    pub ended: bool,
-}
-
 /// Whether a line may tell of a login: cheap, and never wrong about one that does.
 pub fn is_about_logins(bytes: &[u8]) -> bool {
+    if bytes.starts_with(b"<") {
+        return true;
+    }
     let message = bytes.windows(3).position(|window| window == b"]: ").and_then(|at| bytes.get(at + 3..));
     message.is_some_and(|message| {
-        message.starts_with(b"Accepted ") || REFUSALS.iter().any(|word| message.starts_with(word))
+        message.starts_with(b"Accepted ") || BEGINNINGS.iter().any(|word| message.starts_with(word))
     })
 }
 
-/// How messages begin that tell of a refused login.
-const REFUSALS: [&[u8]; 5] =
-    [b"Failed ", b"message repeated ", b"Connection closed by ", b"Connection reset by ", b"Disconnected from "];
-
 /// Reads one line, without its line feed.
 pub fn line(bytes: &[u8], clock: &Clock) -> Line {
+    let (bytes, structured) = without_priority(bytes);
     let Some((at, rest)) = stamp(bytes, clock) else { return Line::Other(None) };
-    let Some(message) = message(rest) else { return Line::Other(Some(at)) };
+    let message = if structured { structured_message(rest) } else { message(rest) };
+    let Some(message) = message else { return Line::Other(Some(at)) };
     let Some(accepted) = message.strip_prefix(b"Accepted ") else {
         return refusal(&bytes_text(message), at).map_or(Line::Other(Some(at)), Line::Refused);
     };
     login(&bytes_text(accepted), at, clock.teller).map_or_else(Line::Defect, Line::Accepted)
 }
 
-/// The message of a line by sshd: behind ` HOST sshd[PID]: `. 9.8 and later log as `sshd-session`.
+/// A line without the `<38>` that some logs keep, and whether it is of RFC 5424: then the version 1 follows.
+fn without_priority(bytes: &[u8]) -> (&[u8], bool) {
+    let rest = bytes.strip_prefix(b"<").and_then(|rest| {
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        rest.get(digits..)?.strip_prefix(b">").filter(|_| (1..=3).contains(&digits))
+    });
+    match rest {
+        None => (bytes, false),
+        Some(rest) => rest.strip_prefix(b"1 ").map_or((rest, false), |rest| (rest, true)),
+    }
+}
+
+/// sshd's programs: 9.8 and later log as `sshd-session`, 10.0 and later in part as `sshd-auth`.
+const PROGRAMS: [&[u8]; 3] = [b"sshd-session", b"sshd-auth", b"sshd"];
+
+/// The message of a line by sshd: behind ` HOST sshd[PID]: `.
 fn message(rest: &[u8]) -> Option<&[u8]> {
     let rest = rest.strip_prefix(b" ")?;
     let host = rest.iter().position(|byte| *byte == b' ')?;
     let rest = rest.get(host + 1..)?;
-    let rest = rest.strip_prefix(b"sshd-session[").or_else(|| rest.strip_prefix(b"sshd["))?;
+    let rest = PROGRAMS.iter().find_map(|program| rest.strip_prefix(*program)?.strip_prefix(b"["))?;
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     rest.get(digits..)?.strip_prefix(b"]: ").filter(|_| digits > 0)
+}
+
+/// The message of a line of RFC 5424 by sshd: behind ` HOST sshd PID ID - `.
+fn structured_message(rest: &[u8]) -> Option<&[u8]> {
+    let mut words = rest.strip_prefix(b" ")?.splitn(6, |byte| *byte == b' ');
+    let (_host, program, pid, _id) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    let is_sshds = PROGRAMS.contains(&program) && !pid.is_empty() && pid.iter().all(u8::is_ascii_digit);
+    let message = words.next().filter(|data| is_sshds && *data == b"-").and_then(|_| words.next())?;
+    Some(message.strip_prefix("\u{feff}".as_bytes()).unwrap_or(message))
 }
 
 /// `publickey for root from 192.0.2.1 port 5 ssh2: ED25519 SHA256:…` (`auth_log` in auth.c).
@@ -110,38 +127,6 @@ fn login(text: &str, at: UnixSeconds, told_by: Teller) -> Result<Login, &'static
         authority: authority.map(str::to_owned),
         told_by,
     })
-}
-
-/// A wrong password, or a connection that ended before it had logged in. What the client chose stands in the middle: the end counts.
-fn refusal(text: &str, at: UnixSeconds) -> Option<Refusal> {
-    if let Some(rest) = text.strip_prefix("message repeated ") {
-        let (times, rest) = rest.split_once(" times: [ ")?;
-        let one = refusal(rest.strip_suffix(']')?, at).filter(|_| !rest.starts_with("message repeated "))?;
-        return Some(Refusal { times: times.parse().ok().filter(|times| *times <= MOST_REPEATED)?, ..one });
-    }
-    // A key that is not accepted is no guess: clients offer all that they have.
-    if ["Failed password for ", "Failed keyboard-interactive"].iter().any(|start| text.starts_with(start)) {
-        let (_, tail) = text.rsplit_once(" from ")?;
-        let source = peer(tail.strip_suffix(" ssh2")?)?;
-        return Some(Refusal { at, source, times: 1, ended: false });
-    }
-    let ends = ["Connection closed by ", "Connection reset by ", "Disconnected from "];
-    let who = ends.iter().find_map(|start| text.strip_prefix(start))?.strip_suffix(" [preauth]")?;
-    let rest = ["authenticating user ", "invalid user "].iter().find_map(|start| who.strip_prefix(start))?;
-    let (before, port) = rest.rsplit_once(" port ")?;
-    let (_, address) = before.rsplit_once(' ')?;
-    let source = peer(&format!("{address} port {port}"))?;
-    Some(Refusal { at, source, times: 1, ended: true })
-}
-
-/// More repetitions in one line are no syslog daemon's.
-const MOST_REPEATED: u32 = 10_000;
-
-/// `192.0.2.1 port 5`.
-fn peer(text: &str) -> Option<IpAddr> {
-    let (address, port) = text.split_once(" port ")?;
-    port.parse::<u16>().ok()?;
-    Some(address.parse::<IpAddr>().ok()?.to_canonical())
 }
 
 /// The time at the start of a line and what follows it.
@@ -312,45 +297,27 @@ mod tests {
     }
 
     #[test]
-    fn refused_logins_are_counted_by_source() {
-        let refused = |message: &str| match read(&format!("Feb 28 18:00:00 h sshd[1]: {message}")) {
-            Line::Refused(one) => Some((one.source.to_string(), one.times, one.ended)),
-            _ => None,
-        };
-        let is = |source: &str, times, ended| Some((source.to_owned(), times, ended));
-        for (message, want) in [
-            ("Failed password for root from 192.0.2.1 port 5 ssh2", is("192.0.2.1", 1, false)),
-            ("Failed password for invalid user x from ::ffff:192.0.2.1 port 5 ssh2", is("192.0.2.1", 1, false)),
-            ("Failed keyboard-interactive/pam for a b from 2001:db8::1 port 5 ssh2", is("2001:db8::1", 1, false)),
-            (
-                "message repeated 3 times: [ Failed password for root from 192.0.2.1 port 5 ssh2]",
-                is("192.0.2.1", 3, false),
-            ),
-            ("Connection closed by authenticating user root 192.0.2.1 port 5 [preauth]", is("192.0.2.1", 1, true)),
-            ("Disconnected from invalid user  192.0.2.1 port 5 [preauth]", is("192.0.2.1", 1, true)),
-            // A user's name that blames somebody else.
-            (
-                "Failed password for invalid user x from 9.9.9.9 port 1 ssh2 from 192.0.2.1 port 5 ssh2",
-                is("192.0.2.1", 1, false),
-            ),
-            (
-                "Connection reset by invalid user 9.9.9.9 port 1 [preauth] 192.0.2.1 port 5 [preauth]",
-                is("192.0.2.1", 1, true),
-            ),
-            ("Failed publickey for root from 192.0.2.1 port 5 ssh2: RSA SHA256:x", None),
-            ("Failed none for root from 192.0.2.1 port 5 ssh2", None),
-            ("Connection closed by 192.0.2.1 port 5 [preauth]", None),
-            ("Disconnected from user root 192.0.2.1 port 5", None),
-            ("Failed password for root from nowhere port 5 ssh2", None),
-            ("message repeated 4000000000 times: [ Failed password for root from 192.0.2.1 port 5 ssh2]", None),
-            (
-                "message repeated 2 times: [ message repeated 2 times: [ Failed password for a from 1.2.3.4 port 5 ssh2]]",
-                None,
-            ),
+    fn lines_with_a_priority_are_read() {
+        let message = "Accepted password for bob from 192.0.2.1 port 5 ssh2";
+        let at = 1_772_272_800;
+        for line in [
+            format!("<86>Feb 28 18:00:00 h sshd[12]: {message}"),
+            format!("<86>2026-02-28T10:00:00Z h sshd-auth[12]: {message}"),
+            format!("<86>1 2026-02-28T10:00:00.5Z h sshd 12 - - {message}"),
+            format!("<86>1 2026-02-28T10:00:00Z h sshd-session 12 - - \u{feff}{message}"),
         ] {
-            assert_eq!(refused(message), want, "{message}");
-            let line = format!("Feb 28 18:00:00 h sshd[1]: {message}");
-            assert!(want.is_none() || is_about_logins(line.as_bytes()), "{message}");
+            assert!(is_about_logins(line.as_bytes()), "{line}");
+            let Line::Accepted(login) = read(&line) else { panic!("{line}") };
+            assert_eq!((login.at, login.user.as_str()), (at, "bob"), "{line}");
+        }
+        for line in [
+            format!("<86>1 2026-02-28T10:00:00Z h app 12 - - sshd 12 - - {message}"),
+            format!("<86>1 2026-02-28T10:00:00Z h sshd x - - {message}"),
+            format!("<86>1 2026-02-28T10:00:00Z h sshd 12 - [a b=\"1\"] {message}"),
+            format!("<8600>Feb 28 18:00:00 h sshd[12]: {message}"),
+            format!("<>Feb 28 18:00:00 h sshd[12]: {message}"),
+        ] {
+            assert!(matches!(read(&line), Line::Other(_)), "{line}");
         }
     }
 

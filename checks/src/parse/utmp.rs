@@ -1,4 +1,4 @@
-//! Binary login records: `wtmp` (`utmp(5)`) and `lastlog(8)`, in the layouts of x86-64 and aarch64.
+//! Binary login records: `wtmp` and `btmp` (`utmp(5)`), and `lastlog(8)`, in the layouts of x86-64 and aarch64.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -23,6 +23,8 @@ pub struct Record {
 
 /// `ut_type` of a login.
 const USER_PROCESS: i16 = 7;
+/// `ut_type` of a login that sshd refused.
+const LOGIN_PROCESS: i16 = 6;
 
 /// Where fields stand: the times have 32 bits on x86-64 (`__WORDSIZE_TIME64_COMPAT32`) and 64 on aarch64.
 #[derive(Clone, Copy)]
@@ -41,6 +43,15 @@ const WTMP: [Layout; 2] = [
 /// The logins of a wtmp file, in its order. Records that are not logins are left out; a type that does not exist, or a
 /// record cut short, is a defect with the record's number in place of the line.
 pub fn wtmp(bytes: &[u8]) -> (Vec<Record>, Vec<Defect>) {
+    read(bytes, &[USER_PROCESS])
+}
+
+/// The refused logins of a btmp file, in its order. Whoever mistypes has a password for a name there: it is nothing to tell.
+pub fn btmp(bytes: &[u8]) -> (Vec<Record>, Vec<Defect>) {
+    read(bytes, &[LOGIN_PROCESS, USER_PROCESS])
+}
+
+fn read(bytes: &[u8], kinds: &[i16]) -> (Vec<Record>, Vec<Defect>) {
     // With the wrong stride most types are read from text or padding.
     let sound = |layout: &Layout| {
         let kinds = bytes.chunks(layout.size).filter_map(kind).filter(|kind| *kind != 0);
@@ -52,7 +63,7 @@ pub fn wtmp(bytes: &[u8]) -> (Vec<Record>, Vec<Defect>) {
     let (mut records, mut defects) = (Vec::new(), Vec::new());
     for (number, chunk) in (1..).zip(bytes.chunks(layout.size)) {
         match (kind(chunk), wtmp_record(chunk, layout)) {
-            (Some(USER_PROCESS), Some(record)) => records.push(record),
+            (Some(kind), Some(record)) if kinds.contains(&kind) => records.push(record),
             (Some(0..=9), Some(_)) => {}
             _ => defects.push(Defect { line: number, what: "not a login record".to_owned() }),
         }
@@ -154,6 +165,10 @@ mod tests {
             file.truncate(layout.size * 3 + 7);
             let (records, defects) = wtmp(&file);
             assert_eq!((records.len(), defects.len(), defects[0].line), (1, 1, 4));
+            let file = [6, 7, 2].map(|kind| record(layout, kind, "hunter2", "192.0.2.4", 5, &[]));
+            let (records, defects) = btmp(&file.concat());
+            assert_eq!((records.len(), defects), (2, vec![]));
+            assert!(records.iter().all(|one| one.source == "192.0.2.4".parse().ok()));
         }
         assert_eq!(wtmp(&[]), (vec![], vec![]));
     }

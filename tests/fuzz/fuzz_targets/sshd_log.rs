@@ -11,7 +11,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             let text = hostward_checks::check::bytes_text(bytes);
             assert!(login.source.is_some());
             assert!(text.contains(&format!("Accepted {} for {} from ", login.method, login.user)));
-            assert!(text.contains("sshd[") || text.contains("sshd-session["));
+            assert!(["sshd[", "sshd-session[", "sshd-auth["].iter().any(|program| text.contains(program)) || text.starts_with('<'));
         }
     }
 });

@@ -118,15 +118,30 @@ fn check(input: &Input<'_>) -> Verdict {
     tally.verdict()
 }
 
-/// What tells how people log in and could not be read. wtmp and lastlog tell nothing of refused logins.
+/// Records, which tell when and from where, but not how.
+const RECORDS: [&str; 4] = ["wtmp", "btmp", "lastlog", "lastlog2"];
+
+/// The record that a path is of, rotated or not: `wtmp` of `/var/log/wtmp-20260101`.
+fn record(path: &str) -> Option<&str> {
+    let name = path.rsplit('/').next()?;
+    let word = name.split(['.', '-']).next()?;
+    RECORDS.contains(&word).then_some(word)
+}
+
+/// What tells how people log in and could not be read. Where there is no such log, the records have to do.
 fn unread(logins: &Logins, tally: &mut Tally) {
-    for (name, result) in &logins.sources {
-        let records = ["wtmp", "wtmp.1", "lastlog"].iter().any(|end| name.ends_with(end));
-        let Err(why) = result else { continue };
-        // Rotated logs are told of by the state that was kept when they were new.
-        if !records && !why.starts_with("compressed") {
+    for (name, result) in logins.sources.iter().filter(|(name, _)| record(name).is_none()) {
+        if let Err(why) = result {
             tally.doubt(format!("log:{name}"), Why::Failed(why.clone()));
         }
+    }
+    let read = |wanted: &str| {
+        let mut of_it = logins.sources.iter().filter(|(name, _)| record(name) == Some(wanted)).peekable();
+        of_it.peek().is_some() && of_it.all(|(_, result)| result.is_ok())
+    };
+    if logins.sources.iter().all(|(name, _)| record(name).is_some()) && !(read("wtmp") && read("btmp")) {
+        let why = "there is neither a journal nor a log of sshd's, and wtmp and btmp do not tell either";
+        tally.doubt("logins", Why::Failed(why.to_owned()));
     }
     if let Fact::Unknown(why) = &logins.known_sources.first {
         tally.doubt("sources", why.clone());
@@ -243,6 +258,7 @@ fn teller(login: &Login) -> &'static str {
         Teller::Log => "(log)",
         Teller::Wtmp => "(wtmp)",
         Teller::Lastlog => "(lastlog)",
+        Teller::Btmp => "(btmp)",
     }
 }
 

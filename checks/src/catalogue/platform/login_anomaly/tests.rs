@@ -106,10 +106,33 @@ fn what_could_not_be_read_is_unknown_and_findings_stand_beside_it() {
         let failed = |name: &str, why: &str| (name.to_owned(), Err(why.to_owned()));
         logins.sources = vec![
             failed("journal", "timed out"),
-            failed("/var/log/auth.log.2.gz", "compressed: not read"),
-            failed("/var/log/wtmp", "only its first 8388608 bytes were read"),
+            failed("/var/log/auth.log.2.xz", "is compressed as xz, which hostward does not read"),
+            failed("/var/log/wtmp-20260101", "3 records could not be understood"),
         ];
     }
-    assert_eq!(half.doubts(&CHECK), ["log:journal", "sources"]);
+    assert_eq!(half.doubts(&CHECK), ["log:journal", "log:/var/log/auth.log.2.xz", "sources"]);
     assert_eq!(half.findings(&CHECK), ["low sshd:guessing guessing-in-vain"]);
+}
+
+#[test]
+fn records_do_where_there_is_no_log_and_both_are_read() {
+    let with = |sources: &[(&str, bool)]| {
+        let mut host = host(vec![], &[]);
+        let Fact::Known(logins) = &mut host.seen.logins else { panic!() };
+        let each = sources.iter().map(|(name, read)| {
+            ((*name).to_owned(), if *read { Ok(()) } else { Err("is an SQLite database: not read".to_owned()) })
+        });
+        logins.sources = each.collect();
+        host.doubts(&CHECK)
+    };
+    let [wtmp, btmp, lastlog] = ["/var/log/wtmp", "/var/log/btmp-20260101", "/var/log/lastlog"];
+    assert_eq!(with(&[(wtmp, true), (btmp, true)]), [""; 0]);
+    assert_eq!(with(&[("journal", true), ("/var/lib/wtmpdb/wtmp.db", false)]), [""; 0]);
+    for sources in [
+        &[(wtmp, true), (lastlog, true)][..],
+        &[(wtmp, true), ("/var/log/wtmp.1", false), (btmp, true)],
+        &[("/var/lib/wtmpdb/wtmp.db", false), (btmp, true)],
+    ] {
+        assert_eq!(with(sources), ["logins"], "{sources:?}");
+    }
 }
