@@ -302,7 +302,8 @@ fn join(whole: &mut Plan, part: Plan) {
         Effect::Unit(_) => (2, 0, None),
         Effect::Kernel(_) => (3, 0, None),
         Effect::Remote(_) => (4, 0, None),
-        // What opens the host goes last of all: a build that fails before can still be looked at.
+        // What opens the host goes last of all, without host keys nobody enters: a build that fails before can still be looked at.
+        Effect::Erase(change) if is_host_key(&change.path) => (8, 0, Some(change.path.clone())),
         Effect::Erase(change) if planned.reasons.iter().any(|reason| opens(reason.check)) => {
             (7, 0, Some(change.path.clone()))
         }
@@ -317,6 +318,11 @@ fn join(whole: &mut Plan, part: Plan) {
 /// Whether what this check has taken away is what somebody logs in with.
 fn opens(check: &str) -> bool {
     ["image.credentials", "sshd.host-keys"].contains(&check)
+}
+
+/// Whether this is half of a host key where sshd looks for them.
+fn is_host_key(path: &std::path::Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"ssh_host_"))
 }
 
 fn merge(known: &mut Planned, later: Planned) {

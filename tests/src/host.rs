@@ -9,7 +9,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -123,7 +123,8 @@ impl<'suite> Plan<'suite> {
         let lower = PathBuf::from(lower);
         let machine = Machine::start(&lower, &self.binds, &name, directory.path(), &cgroup, &instance)?;
         let Machine { leader, ended } = machine;
-        let host = Host { name, leader, ended, vpc, instance, cgroup, directory, lower, binds: self.binds };
+        let host =
+            Host { name, leader, ended, vpc, instance, cgroup, directory, lower, binds: self.binds, down: false };
         Ok((host, beside))
     }
 }
@@ -141,6 +142,7 @@ pub struct Host {
     /// What `lowerdir=` takes.
     lower: PathBuf,
     binds: Vec<(PathBuf, String)>,
+    down: bool,
 }
 
 /// How a host goes down before it comes up again.
@@ -231,6 +233,26 @@ impl Host {
         Ok(())
     }
 
+    /// Lets it go down for good, so that its disk can be taken.
+    ///
+    /// # Errors
+    /// It does not go down in time.
+    pub fn halt(&mut self) -> Result<()> {
+        drop(self.command("systemctl").arg("poweroff").output());
+        self.down = true;
+        match self.ended.recv_timeout(BOOT) {
+            Err(RecvTimeoutError::Timeout) => bail!("{} does not go down", self.name),
+            _ => Ok(()),
+        }
+    }
+
+    /// The layer that holds what was changed since it first booted, and what it was given: for other hosts to boot from once it
+    /// is down.
+    #[must_use]
+    pub fn changes(&self) -> PathBuf {
+        self.directory.path().join("upper")
+    }
+
     /// The paths outside that exist as long as the host does, and must not afterwards.
     #[must_use]
     pub fn traces(&self) -> Vec<PathBuf> {
@@ -246,7 +268,10 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        let _ = kill(self.leader, Signal::SIGKILL);
+        // The number may be somebody else's by now.
+        if !self.down {
+            let _ = kill(self.leader, Signal::SIGKILL);
+        }
         if self.ended.recv_timeout(POWER_OFF).is_err() {
             self.cgroup.kill();
             let _ = self.ended.recv_timeout(POWER_OFF);

@@ -8,6 +8,7 @@ pub mod assistant;
 pub mod cgroup;
 pub mod crossing;
 pub mod dependencies;
+pub mod dhcp;
 pub mod host;
 pub mod imds;
 pub mod keys;

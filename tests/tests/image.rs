@@ -7,10 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use hostward_tests::host::{Host, PUBLIC_CLIENT};
+use hostward_tests::dhcp::Dhcp;
+use hostward_tests::host::{Host, PUBLIC_CLIENT, Plan};
 use hostward_tests::imds::{Behaviour, Imds};
 use hostward_tests::keys::ssh_keygen;
-use hostward_tests::ssh::{Client, With};
+use hostward_tests::ssh::{Client, Session, With};
 use hostward_tests::suite::{Overlay, Suite, chosen, run_directory};
 use hostward_tests::tier::Tier;
 use hostward_tests::{binary, results};
@@ -28,7 +29,11 @@ const LEFT: &str = r#"
     usermod -U ann
     echo 4c6a3f0bd6c14fa5a2a7e52b4d3b7c11 >/etc/machine-id; rm -f /var/lib/dbus/machine-id; mkdir -p /var/lib/dbus
     cp /etc/machine-id /var/lib/dbus/machine-id
-    head -c 512 /dev/urandom >/var/lib/systemd/random-seed
+    head -c 512 /dev/urandom >/var/lib/systemd/random-seed; head -c 1024 /dev/urandom >/var/lib/systemd/credential.secret
+    ssh-keygen -q -s /etc/ssh/ssh_host_ed25519_key -I S3cret-of-the-builder -h -n builder /etc/ssh/ssh_host_ed25519_key.pub
+    a=/usr/local/share/aliyun-assist; mkdir -p $a/work/script $a/2.2.3.1/log /var/spool/exim4/input /var/lib/wtmpdb
+    for trace in $a/work/script/t-hz0.sh $a/2.2.3.1/log/aliyun_assist_main.log /var/spool/exim4/input/x-D /var/lib/wtmpdb/wtmp.db; do
+      echo S3cret-of-the-builder >$trace; done
     mkdir -p /var/lib/dhcp /var/lib/NetworkManager /var/log/journal/4c6a3f0bd6c14fa5a2a7e52b4d3b7c11 /var/crash
     echo 'lease { S3cret-of-the-builder }' | tee /var/lib/dhcp/dhclient.eth0.leases >/var/lib/NetworkManager/secret_key
     i=/var/lib/cloud/instances/i-bp1test0000000000001; mkdir -p $i/sem /var/lib/cloud/data /var/lib/cloud/sem
@@ -38,7 +43,8 @@ const LEFT: &str = r#"
     for home in /root /home/ann; do echo 'mysql -pS3cret-of-the-builder' >$home/.bash_history; mkdir -p -m 700 $home/.ssh; done
     echo 'https://x:S3cret-of-the-builder@example.com' >/root/.git-credentials; echo S3cret-of-the-builder >/home/ann/.psql_history
     ssh-keygen -q -t ed25519 -N '' -C ann -f /home/ann/.ssh/id_ed25519; chown -R ann /home/ann
-    for log in auth.log auth.log.1 syslog-20261101 journal/4c6a3f0bd6c14fa5a2a7e52b4d3b7c11/system.journal wtmp; do
+    for log in auth.log auth.log.1 auth.log.2.gz syslog-20261101 journal/4c6a3f0bd6c14fa5a2a7e52b4d3b7c11/system.journal wtmp btmp \
+      lastlog cloud-init.log cloud-init-output.log; do
       echo S3cret-of-the-builder >>/var/log/$log; done
     mkdir -p /var/log/site; chown ann /var/log/site; echo S3cret-of-the-builder >/var/log/site/access.log
     mkdir -p /tmp/deep/er /var/tmp/x; echo S3cret-of-the-builder | tee /tmp/script_1234.sh /tmp/deep/er/y /var/tmp/x/z >/var/mail/root
@@ -122,11 +128,21 @@ fn cleaned(suite: &Suite, layer: Option<&Path>, builder: &str) -> Overlay {
         assert!(left.is_empty(), "{suite}: secrets are left in {left:?}");
     }
     assert_eq!(fs::read(image.path("/etc/machine-id")).unwrap(), b"", "{suite}");
-    let shadow = fs::read_to_string(image.path("/etc/shadow")).unwrap();
-    for user in ["root", "ann"] {
-        assert!(shadow.lines().any(|line| line.starts_with(&format!("{user}:!:"))), "{suite}: {shadow}");
+    for gone in ["/var/lib/cloud/instance", "/var/lib/systemd/credential.secret", "/var/lib/systemd/random-seed"] {
+        assert!(fs::symlink_metadata(image.path(gone)).is_err(), "{suite}: {gone}");
     }
+    locked(&fs::read_to_string(image.path("/etc/shadow")).unwrap(), suite.name());
     image
+}
+
+/// Those who had a password are locked with `!`, and nobody has an empty one.
+fn locked(shadow: &str, name: &str) {
+    for user in ["root", "ann"] {
+        assert!(shadow.lines().any(|line| line.starts_with(&format!("{user}:!:"))), "{name}: {shadow}");
+    }
+    let field = |line: &str| line.split(':').nth(1).map(str::to_owned);
+    let closed = |field: &str| field.starts_with(['!', '*']);
+    assert!(shadow.lines().all(|line| field(line).is_some_and(|field| closed(&field))), "{name}: {shadow}");
 }
 
 fn is_host_key(path: &Path) -> bool {
@@ -188,6 +204,54 @@ fn metadata(imds: &Imds, key: &str) {
     }
 }
 
+/// What ECS's images have of their own for cloud-init. A container shows no DMI: that it runs on ECS is said instead.
+fn cloud_of_a_container(cloud_init: &Path) -> [(&'static str, String); 2] {
+    const SOURCE: &str = "/usr/lib/python3/dist-packages/cloudinit/sources/DataSourceAliYun.py";
+    let source = fs::read_to_string(cloud_init.join(SOURCE.trim_start_matches('/'))).unwrap();
+    let asks = "def _is_aliyun():\n";
+    assert!(source.contains(asks), "{source}");
+    [
+        ("/etc/cloud/cloud.cfg.d/99-ecs.cfg", CLOUD.to_owned()),
+        (SOURCE, source.replace(asks, &format!("{asks}    return True\n"))),
+    ]
+}
+
+/// Boots as an instance is started by ECS: DHCP and the metadata service are there, and the key pair is this.
+fn booted(plan: Plan<'_>, public: &str) -> (Host, (Imds, Dhcp)) {
+    let (host, beside) = plan
+        .boot_beside(|vpc| {
+            let imds = Imds::start(vpc, Behaviour::Open)?;
+            metadata(&imds, public);
+            Ok((imds, Dhcp::start(vpc)?))
+        })
+        .unwrap();
+    await_sshd(&host);
+    (host, beside)
+}
+
+/// Boots an instance of a clean image: it is none of those that are known, cloud-init has run as at a first boot, and its owner's
+/// key alone opens it.
+fn a_new_instance(
+    plan: Plan<'_>,
+    (owner, public): (&Path, &str),
+    builder: &Path,
+    known: &mut BTreeSet<String>,
+    name: &str,
+) {
+    let (host, (imds, _dhcp)) = booted(plan, public);
+    let log = || host.shell("tail -150 /var/log/cloud-init.log 2>/dev/null").unwrap_or_default();
+    assert!(!imds.requests().is_empty(), "{name}: cloud-init asked nobody: {}", log());
+    let ran = host.shell("cat /var/lib/cloud/data/instance-id; ls /var/lib/cloud/instance/sem/").unwrap();
+    assert!(ran.starts_with(INSTANCE_ID) && ran.contains("config_ssh"), "{name}: {ran}: {}", log());
+    let own = identity(&host);
+    assert!(own.len() >= 3 && own.is_disjoint(known), "{name}: {own:?} and {known:?}: {}", log());
+    known.extend(own);
+    let client = Client::of(&host).unwrap();
+    let entered = client.login("root", PUBLIC_CLIENT, &With::Key(owner.to_owned())).unwrap();
+    assert!(entered.shell, "{name}: the owner is locked out: {}\n{}", entered.log, log());
+    the_builder_stays_out(&client, builder, name);
+}
+
 #[test]
 fn instances_of_a_cleaned_image_are_new_and_their_owners() {
     let suites: &[&str] = Tier::current().pick(
@@ -207,33 +271,13 @@ fn instances_of_a_cleaned_image_are_new_and_their_owners() {
         let (builder, line) = key_pair(keys.path(), "packer_builder");
         let (owner, public) = key_pair(keys.path(), "owner");
         let image = cleaned(&suite, Some(&cloud_init), &line);
-        image.write("/etc/cloud/cloud.cfg.d/99-ecs.cfg", CLOUD, 0o644).unwrap();
-        // A container shows no DMI: that it runs on ECS is said instead.
-        image
-            .shell("sed -i 's/^def _is_aliyun():/&\\n    return True\\n/' /usr/lib/python3/dist-packages/cloudinit/sources/DataSourceAliYun.py")
-            .unwrap();
+        for (path, content) in cloud_of_a_container(&cloud_init) {
+            image.write(path, content, 0o644).unwrap();
+        }
         let mut known = BTreeSet::new();
         for _ in 0..2 {
             let plan = Host::of(&suite).layer(&cloud_init).layer(&image.changes());
-            let (host, imds) = plan
-                .boot_beside(|vpc| {
-                    let imds = Imds::start(vpc, Behaviour::Open)?;
-                    metadata(&imds, &public);
-                    Ok(imds)
-                })
-                .unwrap();
-            await_sshd(&host);
-            let log = || host.shell("cat /var/log/cloud-init.log 2>/dev/null | tail -150").unwrap_or_default();
-            assert!(!imds.requests().is_empty(), "{name}: cloud-init asked nobody: {}", log());
-            let ran = host.shell("cat /var/lib/cloud/data/instance-id; ls /var/lib/cloud/instance/sem/").unwrap();
-            assert!(ran.starts_with(INSTANCE_ID) && ran.contains("config_ssh"), "{name}: {ran}: {}", log());
-            let own = identity(&host);
-            assert!(own.len() >= 3 && own.is_disjoint(&known), "{name}: {own:?} and {known:?}: {}", log());
-            known.extend(own);
-            let client = Client::of(&host).unwrap();
-            let entered = client.login("root", PUBLIC_CLIENT, &With::Key(owner.clone())).unwrap();
-            assert!(entered.shell, "{name}: the owner is locked out: {}\n{}", entered.log, log());
-            the_builder_stays_out(&client, &builder, name);
+            a_new_instance(plan, (&owner, &public), &builder, &mut known, name);
         }
         results::tested(
             TEST,
@@ -241,6 +285,89 @@ fn instances_of_a_cleaned_image_are_new_and_their_owners() {
             "cleaned, two instances with cloud-init: new ids and host keys, the owner's key alone opens",
         );
     }
+}
+
+/// What a builder does in the instance, over ssh, before the last step.
+const WORKED: &str =
+    "useradd -m -s /bin/bash ann; echo 'ann:Aliyun@123' | chpasswd; echo 'root:Pa55-root-word' | chpasswd
+    echo 'mysql -pS3cret-of-the-builder' >/root/.bash_history; echo S3cret-of-the-builder >/tmp/script_1234.sh
+    logger S3cret-of-the-builder; echo S3cret-of-the-builder >>/var/log/auth.log";
+
+#[test]
+fn a_builder_seals_its_own_instance_over_ssh() {
+    let suites: &[&str] =
+        Tier::current().pick(&["bookworm"], &["bullseye", "bookworm", "trixie", "bionic", "jammy", "noble"]);
+    for name in chosen(suites) {
+        let (Ok(suite), Ok(binary)) = (Suite::find(name), binary()) else {
+            results::skipped(TEST, name, "no root file system");
+            continue;
+        };
+        let Ok(cloud_init) = suite.cloud_init() else {
+            results::skipped(TEST, name, "NOT TESTED: cloud-init is not in the cache");
+            continue;
+        };
+        let keys = run_directory("keys").unwrap();
+        let (builder, line) = key_pair(keys.path(), "packer_builder");
+        let (owner, public) = key_pair(keys.path(), "owner");
+        let mut plan = Host::of(&suite).layer(&cloud_init).bind(&binary, "/usr/local/bin/hostward");
+        for (path, content) in cloud_of_a_container(&cloud_init) {
+            plan = plan.file(path, content, 0o644);
+        }
+        let (mut host, _beside) = booted(plan, &line);
+        let mut known = identity(&host);
+        let client = Client::of(&host).unwrap();
+        let mut session = client.open("root", PUBLIC_CLIENT, &With::Key(builder.clone()), &[]).unwrap();
+        assert_eq!(session.run(WORKED).unwrap().1, 0, "{name}");
+
+        // Nothing of what the builder needs goes before the last step is named.
+        let (said, status) = session.run("hostward fix --root / --profile image --password-budget 0 --apply").unwrap();
+        assert!(status <= 1 && said.contains("DONE: transaction"), "{name}: {status}: {said}");
+        assert!(client.login("root", PUBLIC_CLIENT, &With::Key(builder.clone())).unwrap().shell, "{name}: {said}");
+        let (said, status) =
+            session.run("hostward fix --profile image --password-budget 0 --apply image sshd.host-keys").unwrap();
+        assert!(status <= 1 && said.contains("DONE: transaction"), "{name}: {status}: {said}");
+        assert!(!said.contains("warning: not erased"), "{name}: {said}");
+        let keeps = said.contains("nothing here makes new host keys");
+        // The session that asked is the one that still runs, and nobody comes in anew.
+        let (shadow, status) = session.run("cat /etc/shadow").unwrap();
+        assert_eq!(status, 0, "{name}: the builder's session was cut");
+        locked(&shadow, name);
+        let order = last_erased(&mut session);
+        let first_key = order.iter().position(|path| path.contains("/ssh_host_"));
+        let after = first_key.map_or(&[][..], |first| &order[first..]);
+        assert!(
+            keeps || (!after.is_empty() && after.iter().all(|path| path.contains("/ssh_host_"))),
+            "{name}: {order:?}"
+        );
+        let (judged, status) =
+            session.run("hostward scan --root / --profile image --only image --fail-on high").unwrap();
+        assert!(keeps || status == 0, "{name}: {status}: {judged}");
+        the_builder_stays_out(&client, &builder, name);
+        drop(session);
+
+        host.halt().unwrap();
+        let mut left = Vec::new();
+        holding(&host.changes(), &[SECRET.to_owned()], &mut left);
+        assert!(left.is_empty(), "{name}: secrets are left in {left:?}");
+        for _ in 0..Tier::current().pick(1, 2) {
+            let plan = Host::of(&suite).layer(&cloud_init).layer(&host.changes());
+            a_new_instance(plan, (&owner, &public), &builder, &mut known, name);
+        }
+        results::tested(
+            TEST,
+            name,
+            "sealed over ssh while it ran, its session whole to the end; what boots from its disk is new",
+        );
+    }
+}
+
+/// What the last transaction took away, in order.
+fn last_erased(session: &mut Session) -> Vec<String> {
+    let (manifest, _) = session.run("cat $(ls -td /var/lib/hostward/transactions/*/ | head -1)manifest.json").unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let effects = manifest["effects"].as_array().unwrap();
+    let erased = effects.iter().filter(|effect| effect["kind"] == "erase");
+    erased.map(|effect| effect["path"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Debian's own unit makes host keys at a first boot alone, and an empty machine id makes none of a boot.

@@ -60,7 +60,8 @@ fn one(tree: &Tree, transaction: &Transaction, index: usize, file: &FileRecord) 
             Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         },
-        (FileType::RegularFile, Side::Absent) => match dir.unlink(name) {
+        // A link itself, never what it leads to.
+        (FileType::RegularFile | FileType::Symlink, Side::Absent) => match dir.unlink(name) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => return Err(error.into()),
         },

@@ -50,6 +50,8 @@ pub enum What {
     MachineId,
     /// What random numbers begin with.
     Seed,
+    /// What this host encrypts secrets with.
+    HostSecret,
     /// A lease of DHCP, or what a host tells itself apart with there.
     Lease,
     /// What cloud-init remembers of the instance that it prepared.

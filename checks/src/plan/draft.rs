@@ -92,6 +92,19 @@ impl<'r, 's> Draft<'r, 's> {
         }
     }
 
+    /// The same of something that is to be erased: a link is what it is itself.
+    ///
+    /// # Errors
+    /// As [`Self::place`].
+    pub fn place_erased(&self, path: &Path) -> Result<PathBuf, Obstacle> {
+        match (self.place(path), path.parent(), path.file_name()) {
+            (Err(Obstacle::Link(_)), Some(parent), Some(name)) => {
+                Ok(self.reader.canonical(parent).map_err(obstacle)?.join(name))
+            }
+            (placed, ..) => placed,
+        }
+    }
+
     /// Opens a regular file for edits of its lines.
     ///
     /// # Errors
@@ -179,12 +192,12 @@ impl<'r, 's> Draft<'r, 's> {
     /// # Errors
     /// It is not there, or is neither.
     pub fn erase(&mut self, path: &Path, leave_empty: bool) -> Result<(), Obstacle> {
-        let place = self.place(path)?;
+        let place = self.place_erased(path)?;
         let meta = self.reader.link_meta(&place).map_err(obstacle)?;
         let owner = owner(meta);
         let (before, after) = match meta.kind {
             Kind::File if leave_empty => (State::File { content: None, owner }, After::Whole(Arc::from([]), owner)),
-            Kind::File => (State::File { content: None, owner }, After::Removed),
+            Kind::File | Kind::Link => (State::File { content: None, owner }, After::Removed),
             Kind::Dir => (State::Dir { owner }, After::Removed),
             other => return Err(Obstacle::Special(other.noun())),
         };

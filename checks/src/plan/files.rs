@@ -65,7 +65,7 @@ pub(super) fn remove_line(
 pub(super) fn erase(work: &mut Work<'_, '_>, input: &Input<'_>, path: &Path, leave_empty: bool) -> Result<(), Refused> {
     let refused = |obstacle| (path.to_path_buf(), obstacle);
     let reader = work.draft.reader();
-    let place = work.draft.place(path).map_err(refused)?;
+    let place = work.draft.place_erased(path).map_err(refused)?;
     others_link(reader, input, &place).map_err(refused)?;
     // Nobody has root take away what he could not, by a link of his own.
     let walk = reader.walk(path, false);

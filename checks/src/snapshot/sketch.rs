@@ -73,6 +73,14 @@ impl Sketch {
         self
     }
 
+    /// Something that does not even show what it is.
+    #[must_use]
+    pub fn hidden(mut self, path: impl AsRef<Path>, why: Why) -> Self {
+        self.add(path.as_ref(), Kind::File, 0o600, Body::default());
+        self.answers.insert(path.as_ref().to_path_buf(), Answer::Unreadable(why));
+        self
+    }
+
     /// A program whose binary holds these strings.
     #[must_use]
     pub fn program(mut self, path: impl AsRef<Path>, strings: &[&str]) -> Self {

@@ -20,7 +20,14 @@ pub static CHECK: Check = Check {
         Reference { source: REVEALING, item: "instance data in custom images" },
         Reference { source: "systemd", item: "machine-id(5), building images" },
     ],
-    reads: &["/etc/machine-id", "/etc/ssh/ssh_host_*", "/var/lib/cloud", "DHCP leases", "random seeds"],
+    reads: &[
+        "/etc/machine-id",
+        "/etc/ssh/ssh_host_*",
+        "/var/lib/cloud",
+        "DHCP leases",
+        "random seeds",
+        "credential.secret",
+    ],
     fix: Some(Text {
         en: "empties /etc/machine-id, and removes what the first boot makes anew. Nothing of it is kept",
         zh: "清空 /etc/machine-id，并删除首次启动会重新生成的内容。不保留任何副本",
@@ -50,6 +57,13 @@ pub static CHECK: Check = Check {
             },
         },
         Message {
+            id: "secret",
+            text: Text {
+                en: "every instance would encrypt its credentials with the secret in {file}",
+                zh: "所有实例都会使用 {file} 中的同一密钥加密凭据",
+            },
+        },
+        Message {
             id: "lease",
             text: Text {
                 en: "{file} holds the network identity of another host", zh: "{file} 中有其他主机的网络标识"
@@ -66,8 +80,13 @@ pub static CHECK: Check = Check {
     check,
 };
 
-const KINDS: [(What, &str); 4] =
-    [(What::MachineId, "machine-id"), (What::HostKeyPublic, "host-key"), (What::Seed, "seed"), (What::Lease, "lease")];
+const KINDS: [(What, &str); 5] = [
+    (What::MachineId, "machine-id"),
+    (What::HostKeyPublic, "host-key"),
+    (What::Seed, "seed"),
+    (What::HostSecret, "secret"),
+    (What::Lease, "lease"),
+];
 
 fn check(input: &Input<'_>) -> Verdict {
     let mut tally = Tally::new();
@@ -117,6 +136,9 @@ mod tests {
     fn what_another_host_was_goes() {
         for (path, message) in [
             ("/var/lib/systemd/random-seed", "seed"),
+            ("/var/lib/systemd/credential.secret", "secret"),
+            ("/var/lib/systemd/network/dhcp-server-lease/br0", "lease"),
+            ("/var/lib/NetworkManager/secret_key", "lease"),
             ("/var/lib/dhcp/dhclient.eth0.leases", "lease"),
             ("/var/lib/NetworkManager/internal-1-eth0.lease", "lease"),
             ("/etc/udev/rules.d/70-persistent-net.rules", "lease"),
@@ -124,10 +146,13 @@ mod tests {
             let case = Case::new().file(path, "x");
             assert_eq!(case.findings(&CHECK), [format!("file:{path} {message}")]);
             assert!(!case.mends(&CHECK).holds(path));
+            assert_eq!(Case::new().hide(path).doubts(&CHECK), [format!("file:{path}")]);
         }
-        let public = "/etc/ssh/ssh_host_rsa_key.pub";
-        let case = Case::new().file(public, "ssh-rsa AAAA").keygen("");
-        assert!(!case.mends(&CHECK).holds(public));
+        for public in ["/etc/ssh/ssh_host_rsa_key.pub", "/etc/ssh/ssh_host_rsa_key-cert.pub"] {
+            let case = Case::new().file(public, "ssh-rsa AAAA").keygen("");
+            assert_eq!(case.findings(&CHECK), [format!("file:{public} host-key")]);
+            assert!(!case.mends(&CHECK).holds(public));
+        }
     }
 
     #[test]
@@ -137,14 +162,28 @@ mod tests {
             .file(&format!("{instance}/user-data.txt"), "#!/bin/sh\n")
             .file(&format!("{instance}/sem/config_ssh"), "")
             .file("/var/lib/cloud/data/instance-id", "i-bp1\n")
+            .link("/var/lib/cloud/instance", instance)
             .file("/var/lib/cloud/seed/nocloud/meta-data", "instance-id: x\n")
             .file("/var/lib/cloud/scripts/per-boot/mine.sh", "#!/bin/sh\n");
         assert_eq!(case.findings(&CHECK), ["dir:/var/lib/cloud cloud-init"]);
         let after = case.mends(&CHECK);
         assert!(!after.holds(instance) && !after.holds("/var/lib/cloud/data/instance-id"));
+        assert!(!after.holds("/var/lib/cloud/instance"));
         assert!(
             after.holds("/var/lib/cloud/seed/nocloud/meta-data")
                 && after.holds("/var/lib/cloud/scripts/per-boot/mine.sh")
         );
+    }
+
+    #[test]
+    fn the_link_to_an_instance_goes_and_those_of_others_stay() {
+        let (link, gone) = ("/var/lib/cloud/instance", "/var/lib/cloud/instances/i-bp1");
+        let case = Case::new().link(link, gone);
+        assert_eq!(case.findings(&CHECK), ["dir:/var/lib/cloud cloud-init"]);
+        assert!(!case.mends(&CHECK).holds(link));
+        // What cloud-init reads itself is root's.
+        case.owned(link, 1000, 1000, 0o777).passes(&CHECK);
+        let dir = "/var/lib/cloud/data";
+        assert_eq!(Case::new().hide(dir).doubts(&CHECK), [format!("file:{dir}")]);
     }
 }

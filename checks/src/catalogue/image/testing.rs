@@ -23,6 +23,7 @@ pub(super) enum Drawn {
     Link(String),
     Directory,
     Denied(Why),
+    Hidden(Why),
 }
 
 /// A clean image: root and ann without passwords, an sshd, nothing left over.
@@ -78,6 +79,11 @@ impl Case {
         self.drawn(path, Drawn::Denied(why))
     }
 
+    /// Nobody can tell what stands there.
+    pub(super) fn hide(&self, path: &str) -> Self {
+        self.drawn(path, Drawn::Hidden(Why::Denied))
+    }
+
     pub(super) fn owned(&self, path: &str, uid: u32, gid: u32, mode: u32) -> Self {
         let mut case = self.clone();
         case.owners.insert(path.to_owned(), (uid, gid, mode));
@@ -101,6 +107,7 @@ impl Case {
                 Drawn::Link(target) => sketch.link(path, target),
                 Drawn::Directory => sketch.dir(path),
                 Drawn::Denied(why) => sketch.unreadable(path, why.clone()),
+                Drawn::Hidden(why) => sketch.hidden(path, why.clone()),
             };
         }
         for (path, (uid, gid, mode)) in &self.owners {

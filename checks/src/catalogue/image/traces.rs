@@ -27,6 +27,8 @@ pub static CHECK: Check = Check {
         "/var/log",
         "/tmp",
         "/var/tmp",
+        "scripts and logs of the Cloud Assistant",
+        "wtmpdb and lastlog2",
         "mail",
         "core dumps",
         "histories, stored logins and private keys in homes",
@@ -174,11 +176,21 @@ mod tests {
             ("/var/tmp/a/b/c", "dir:/var/tmp temporary"),
             ("/var/mail/root", "dir:/var/mail mail"),
             ("/var/lib/systemd/coredump/core.x", "dir:/var/lib/systemd/coredump dumps"),
+            ("/root/.local/share/nano/search_history", "file:/root/.local/share/nano/search_history history"),
+            ("/var/lib/wtmpdb/wtmp.db", "dir:/var/lib/wtmpdb logs"),
+            ("/var/lib/lastlog/lastlog2.db", "dir:/var/lib/lastlog logs"),
+            ("/usr/local/share/aliyun-assist/2.2.3.1/log/a.log", "dir:/usr/local/share/aliyun-assist/2.2.3.1/log logs"),
+            (
+                "/usr/local/share/aliyun-assist/work/script/t-hz.sh",
+                "dir:/usr/local/share/aliyun-assist/work/script temporary",
+            ),
+            ("/var/spool/exim4/input/1rX-0-D", "dir:/var/spool/exim4/input mail"),
             ("/var/lib/hostward/report.json", "dir:/var/lib/hostward own"),
         ] {
             let case = Case::new().file(path, "x");
             assert_eq!(case.findings(&CHECK), [finding], "{path}");
             assert!(!case.mends(&CHECK).holds(path), "{path}");
+            assert_eq!(Case::new().hide(path).doubts(&CHECK), [format!("file:{path}")], "{path}");
         }
         assert!(!Case::new().file("/var/tmp/a/b/c", "x").mends(&CHECK).holds("/var/tmp/a"));
         Case::new().directory("/tmp/empty").passes(&CHECK);

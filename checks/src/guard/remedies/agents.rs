@@ -59,7 +59,6 @@ fn permits(edit: &Edit, input: &Input<'_>, _: &Circumstances) -> Result<(), Said
         | Edit::RemoveLine { file, .. }
         | Edit::Chmod { file, .. }
         | Edit::Chown { file, .. }
-        | Edit::Erase { path: file, .. }
         | Edit::RemoveFile { file } => {
             if is_file(input, file) {
                 theirs(path_text(file))
@@ -67,6 +66,8 @@ fn permits(edit: &Edit, input: &Input<'_>, _: &Circumstances) -> Result<(), Said
                 Ok(())
             }
         }
+        Edit::Erase { path, .. } if is_file(input, path) && !is_trace(path) => theirs(path_text(path)),
+        Edit::Erase { .. } => Ok(()),
         Edit::SshdLine { file, .. } if is_file(input, file) => theirs(path_text(file)),
         Edit::SshdSet { keyword, .. } | Edit::SshdLine { keyword, .. } => match key_command(input, keyword) {
             Some(command) => theirs(command),
@@ -112,6 +113,14 @@ fn is_file(input: &Input<'_>, file: &Path) -> bool {
         home.components().count() > 2 && file.starts_with(home)
     });
     TREES.iter().chain(&MORE_TREES).any(|tree| file.starts_with(tree)) || sudoers || unit || home
+}
+
+/// What an agent has run and logged, and what was typed in its account: an image carries none of it, and no agent needs it.
+fn is_trace(file: &Path) -> bool {
+    let mut parts = file.components().rev().skip(1).filter_map(|part| part.as_os_str().to_str());
+    let (dir, above) = (parts.next(), parts.next());
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    dir == Some("log") || (dir == Some("script") && above == Some("work")) || name.ends_with("history")
 }
 
 /// A unit of an agent, by its name: drop-in directories too.
@@ -205,6 +214,19 @@ mod tests {
             set("PasswordAuthentication"),
         ] {
             assert_eq!(case.refused(&AGENTS, &edit), None, "{edit:?}");
+        }
+        let erase = |path: &str| Edit::Erase { path: path.into(), leave_empty: false };
+        for program in
+            ["/usr/local/share/aliyun-assist/2.2.3/aliyun-service", "/home/ecs-assist-user/.ssh/authorized_keys"]
+        {
+            assert_eq!(case.refused(&AGENTS, &erase(program)), Some("alibaba-agents"), "{program}");
+        }
+        for trace in [
+            "/usr/local/share/aliyun-assist/2.2.3/log/aliyun_assist_main.log",
+            "/usr/local/share/aliyun-assist/work/script/t-hz0.sh",
+            "/home/ecs-assist-user/.bash_history",
+        ] {
+            assert_eq!(case.refused(&AGENTS, &erase(trace)), None, "{trace}");
         }
         let own = Case::new().command("/usr/local/bin/keys %u");
         assert_eq!(own.refused(&AGENTS, &set("AuthorizedKeysCommand")), None);

@@ -39,6 +39,25 @@ const LEASES: [&str; 14] = [
     "/var/lib/systemd/network/dhcp*/*",
     "/etc/udev/rules.d/70-persistent-net.rules",
 ];
+/// What systemd encrypts credentials of this host with (`systemd-creds(1)`).
+const HOST_SECRETS: [&str; 1] = ["/var/lib/systemd/credential.secret"];
+/// Who logged in and what was run, outside /var/log: wtmpdb, lastlog2, accounting of processes.
+const LOGS: [&str; 4] = ["/var/lib/wtmpdb/*", "/var/lib/lastlog/*", "/var/account/pacct*", "/var/log/account/pacct*"];
+/// What the Cloud Assistant ran: scripts, with the passwords in them, and its logs.
+const ASSISTANT: [&str; 2] = ["/usr/local/share/aliyun-assist", "/opt/local/share/aliyun-assist"];
+/// Mail of users, and what waits to be sent.
+const MAIL: [&str; 10] = [
+    "/var/mail",
+    "/var/spool/mail",
+    "/var/spool/clientmqueue",
+    "/var/spool/mqueue",
+    "/var/spool/exim4/input",
+    "/var/spool/exim4/msglog",
+    "/var/spool/postfix/active",
+    "/var/spool/postfix/deferred",
+    "/var/spool/postfix/incoming",
+    "/var/spool/postfix/maildrop",
+];
 /// What an installer and an image builder leave in root's home and beside it.
 const BUILD: [&str; 5] = [
     "/root/anaconda-ks.cfg",
@@ -48,7 +67,7 @@ const BUILD: [&str; 5] = [
     "/root/ks-*.log",
 ];
 /// What shells, clients and editors remember of what was typed.
-const HISTORIES: [&str; 17] = [
+const HISTORIES: [&str; 23] = [
     ".bash_history",
     ".zsh_history",
     ".zhistory",
@@ -65,10 +84,16 @@ const HISTORIES: [&str; 17] = [
     ".dbshell",
     ".python_history",
     ".node_repl_history",
+    ".irb_history",
+    ".php_history",
+    ".Rhistory",
+    ".influx_history",
+    ".clickhouse-client-history",
     ".lesshst",
+    ".local/state/lesshst",
 ];
 /// The same of editors and pagers, which remember parts of files too.
-const EDITORS: [&str; 3] = [".viminfo", ".local/state/vim/viminfo", ".wget-hsts"];
+const EDITORS: [&str; 4] = [".viminfo", ".local/state/vim/viminfo", ".local/share/nano/search_history", ".wget-hsts"];
 /// Logins for other services.
 const LOGINS: [&str; 5] = [".netrc", ".git-credentials", ".pgpass", ".vault-token", ".config/gh/hosts.yml"];
 /// What hostward knows of the host. Its baseline is a decision and stays.
@@ -114,9 +139,14 @@ pub(super) fn identity(finder: &mut Finder<'_, '_>) {
     for pattern in LEASES {
         finder.glob(What::Lease, pattern, Becomes::Nothing);
     }
+    for path in HOST_SECRETS {
+        finder.file(What::HostSecret, Path::new(path), Becomes::Nothing);
+    }
     for dir in ["/var/lib/cloud/instances", "/var/lib/cloud/data", "/var/lib/cloud/sem"] {
         finder.tree(What::CloudInit, dir, |_, _| Some(Becomes::Nothing));
     }
+    // It names the instance, also when nothing is left there.
+    finder.link(What::CloudInit, "/var/lib/cloud/instance");
 }
 
 /// systemd makes an id at boot where the file is empty, or says `uninitialized` (`machine-id(5)`); but takes the one that D-Bus
@@ -135,7 +165,14 @@ fn machine_id(finder: &mut Finder<'_, '_>) {
 /// What was done on the host.
 pub(super) fn traces(finder: &mut Finder<'_, '_>) {
     finder.tree(What::Log, "/var/log", log);
-    for dir in ["/var/mail", "/var/spool/mail", "/var/spool/clientmqueue", "/var/spool/mqueue"] {
+    for pattern in LOGS {
+        finder.glob(What::Log, pattern, Becomes::Nothing);
+    }
+    for dir in ASSISTANT {
+        finder.tree(What::Temporary, &format!("{dir}/work/script"), |_, _| Some(Becomes::Nothing));
+        finder.glob(What::Log, &format!("{dir}/*/log/*"), Becomes::Nothing);
+    }
+    for dir in MAIL {
         finder.tree(What::Mail, dir, |_, _| Some(Becomes::Nothing));
     }
     for dir in ["/var/crash", "/var/lib/systemd/coredump", "/var/spool/abrt", "/var/cache/abrt-di"] {

@@ -81,6 +81,16 @@ impl<'r, 's> Finder<'r, 's> {
         }
     }
 
+    /// A link, whatever it leads to.
+    pub(super) fn link(&mut self, what: What, path: &str) {
+        if let Some((place, meta)) = self.stands(what, Path::new(path))
+            && meta.kind == Kind::Link
+        {
+            let within = place.parent().unwrap_or(&place).to_path_buf();
+            self.note(what, place, &within, Becomes::Nothing);
+        }
+    }
+
     /// Every regular file that a pattern matches and that holds something.
     pub(super) fn glob(&mut self, what: What, pattern: &str, becomes: Becomes) {
         let found = self.reader.glob(Path::new(pattern));
