@@ -60,11 +60,12 @@ fn one(tree: &Tree, transaction: &Transaction, index: usize, file: &FileRecord) 
             Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         },
-        // A link itself, never what it leads to.
-        (FileType::RegularFile | FileType::Symlink, Side::Absent) => match dir.unlink(name) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => return Err(error.into()),
-        },
+        (kind, Side::Absent) if kind == FileType::RegularFile || (kind == FileType::Symlink && may_be_link(file)) => {
+            match dir.unlink(name) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         (FileType::RegularFile, after @ Side::File { owner, .. }) => {
             if file.before.content().is_some() && !after.is(&look(&dir, name)?.standing) {
                 fits(&dir, name, file)?;
@@ -82,6 +83,12 @@ fn one(tree: &Tree, transaction: &Transaction, index: usize, file: &FileRecord) 
     }
     dir.sync()?;
     Ok(())
+}
+
+/// A link that was planned for, itself and never what it leads to: its mode is 0777 (`symlink(7)`), and that of what somebody would
+/// put a link in place of is not.
+fn may_be_link(file: &FileRecord) -> bool {
+    matches!(&file.before, Side::File { owner, .. } if owner.mode == 0o777)
 }
 
 /// What the new content was computed from stands there.

@@ -141,3 +141,17 @@ fn what_goes_for_good_waits_for_no_confirmation() {
     assert!(matches!(outcome, Outcome::Undone { .. }), "{outcome:?}");
     assert_eq!(holding(dir.path(), "secret").len(), 4);
 }
+
+#[test]
+fn a_link_goes_and_what_it_leads_to_stays() {
+    let dir = root();
+    put(dir.path(), "etc/kept", "kept", 0o600);
+    std::os::unix::fs::symlink("kept", dir.path().join("etc/link")).unwrap();
+    std::os::unix::fs::symlink("nowhere", dir.path().join("etc/dangling")).unwrap();
+    let plan = planned(["/etc/link", "/etc/dangling"].map(|path| gone(path, file(0o777), State::Absent)).to_vec());
+    let mut store = Store::alone(dir.path()).unwrap();
+    let mut transaction = store.begin(&new(&plan)).unwrap();
+    assert_eq!(run(store.tree(), &mut transaction, &mut Offline).unwrap(), Outcome::Confirmed);
+    let stands = |path: &str| std::fs::symlink_metadata(dir.path().join(path)).is_ok();
+    assert!(stands("etc/kept") && !stands("etc/link") && !stands("etc/dangling"));
+}
