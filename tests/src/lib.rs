@@ -11,6 +11,7 @@ pub mod dependencies;
 pub mod dhcp;
 pub mod host;
 pub mod imds;
+pub mod iptables_gen;
 pub mod keys;
 pub mod listen;
 pub mod machine;
@@ -28,6 +29,7 @@ pub mod sshd_oracle;
 pub mod state;
 pub mod static_build;
 pub mod suite;
+pub mod suite_rules;
 pub mod tier;
 pub mod transact;
 
