@@ -3,6 +3,7 @@
 //! That a service is asked is written down before it is, so that no crash and no second run asks it again; who cannot write asks
 //! nobody. What they answered is remembered for that day.
 
+mod at_once;
 mod exchange;
 mod memory;
 mod tls;
@@ -22,8 +23,8 @@ use hostward_checks::probe::{Context, is_misunderstanding};
 
 use memory::{Memory, Stand};
 
-/// All services together take no longer.
-const ALL: Duration = Duration::from_secs(15);
+/// All services together take no longer: nobody is asked after it, and no exchange goes on.
+const ALL: Duration = Duration::from_secs(5);
 /// As many are asked in one look; the others in the next.
 const MANY: usize = 64;
 /// The file, in the directory of our state.
@@ -67,16 +68,23 @@ fn ask_due(
     let before = memory.begin(due.iter().map(|(question, _)| *question), seen.now);
     memory.save()?;
     let end = Instant::now() + ALL;
-    for (question, to) in due {
-        if Instant::now() >= end {
-            memory.restore(question, &before);
-            continue;
+    let answers = at_once::at_once(
+        &due,
+        || Instant::now() >= end,
+        |(question, to)| {
+            let to = SocketAddr::new(*to, question.listener.port);
+            let with_tls = question.probe.speaks_tls(to.port()) != memory.is_otherwise(question);
+            exchange::exchange(question.probe, to, with_tls, context, end)
+        },
+    );
+    for ((question, _), answer) in due.into_iter().zip(answers) {
+        match answer {
+            Some(answer) => {
+                let otherwise = is_misunderstanding(&answer);
+                memory.learn(question, answer, otherwise);
+            }
+            None => memory.restore(question, &before),
         }
-        let to = SocketAddr::new(to, question.listener.port);
-        let with_tls = question.probe.speaks_tls(to.port()) != memory.is_otherwise(question);
-        let answer = exchange::exchange(question.probe, to, with_tls, context, end);
-        let otherwise = is_misunderstanding(&answer);
-        memory.learn(question, answer, otherwise);
     }
     memory.save()?;
     Ok(memory)

@@ -15,7 +15,7 @@ use crate::observe::metadata::http::{Failure, failure, left};
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(1);
 /// Longest exchange, connection included.
-const EXCHANGE: Duration = Duration::from_secs(3);
+pub(super) const EXCHANGE: Duration = Duration::from_secs(3);
 
 /// Why an exchange ended without an answer of the service's protocol.
 #[derive(Debug)]
@@ -128,4 +128,37 @@ fn talk(line: &mut dyn Line, probe: &Probe, context: &Context<'_>, deadline: Ins
         }
     }
     Err(Failure::TooLarge(MOST).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use hostward_checks::probe::find;
+
+    use super::*;
+
+    /// A service that gives a byte each time, and what limits it was waited for with.
+    struct Drip(Vec<Instant>);
+
+    impl Line for Drip {
+        fn say(&mut self, _: &[u8], deadline: Instant) -> Result<(), Broken> {
+            self.0.push(deadline);
+            Ok(())
+        }
+
+        fn hear(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, Broken> {
+            self.0.push(deadline);
+            buffer[0] = b'$';
+            Ok(1)
+        }
+    }
+
+    #[test]
+    fn no_wait_goes_beyond_the_exchange_and_no_service_gives_more_than_is_read() {
+        let (redis, deadline) = (find("Redis", Protocol::Tcp, 6379, true, true).unwrap(), Instant::now() + EXCHANGE);
+        let mut drip = Drip(Vec::new());
+        let heard = talk(&mut drip, redis, &Context::default(), deadline);
+        assert!(matches!(heard, Ok(Answer::Unclear(_)) | Err(Broken::Off(Failure::TooLarge(MOST)))), "{heard:?}");
+        assert!(drip.0.iter().all(|limit| *limit == deadline));
+        assert!(drip.0.len() <= MOST + 2, "{}", drip.0.len());
+    }
 }
