@@ -4,8 +4,8 @@
 # Installs the Debian packages and Rust targets that the tests use, and fills the cache of root file systems:
 # $HOSTWARD_TEST_CACHE/root-<suite> (default /var/tmp/hostward-tests), one for each distribution whose sshd, PAM and
 # systemd are asked for the truth; firewalls-<suite> and cloud-init-<suite>, layers over each with the packages of other
-# firewalls and with cloud-init; and services-bookworm, with services that listen (HOSTWARD_TIER=long: more-services-bookworm
-# too, some 2 GB on disk). The tests never write into them. A change of `version` below makes them anew.
+# firewalls and with cloud-init; and services-bookworm, with services that listen (HOSTWARD_TIER=long: more-services-<suite> of
+# five too, some 3 GB on disk). The tests never write into them. A change of `version` below makes them anew.
 # Safe to run several times at once. Exit 1: something that must be there is not.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -72,16 +72,20 @@ bootstrap() {
 # first boot; services that listen, none of them enabled.
 declare -A layer_packages=([firewalls]="ufw firewalld iptables fail2ban" [cloud-init]="cloud-init"
   [services]="redis-server memcached rsync"
-  [more-services]="postgresql mariadb-server etcd-server etcd-client rabbitmq-server slapd ldap-utils zookeeper zookeeperd influxdb influxdb-client prometheus prometheus-node-exporter docker.io activemq")
+  [more-services]="postgresql mariadb-server etcd-server etcd-client rabbitmq-server slapd ldap-utils zookeeper zookeeperd influxdb influxdb-client prometheus prometheus-node-exporter docker.io activemq"
+  # What bookworm's archive lacks, from another's.
+  [more-services-focal]="mongodb-server-core mongodb-clients" [more-services-bullseye]="consul"
+  [more-services-jammy]="mysql-server-8.0" [more-services-trixie]="valkey-server")
 declare -A layer_disables=([firewalls]="ufw firewalld fail2ban" [cloud-init]="" [services]="" [more-services]="")
-layer_version() { printf '1 %s on %s' "${layer_packages[$1]}" "$version"; }
+packages_of() { printf '%s' "${layer_packages[$1-$2]:-${layer_packages[$1]}}"; }
+layer_version() { printf '1 %s on %s' "$(packages_of "$1" "$2")" "$version"; }
 layer() (
   kind=$1 suite=$2 layer=$cache/$1-$2 work=$cache/$1-$2.work
   [ -d "$cache/root-$suite" ] || exit 0
   exec 8>"$layer.lock"
-  [ "$(cat "$layer.version" 2>/dev/null)" = "$(layer_version "$kind")" ] && exit 0
+  [ "$(cat "$layer.version" 2>/dev/null)" = "$(layer_version "$kind" "$suite")" ] && exit 0
   flock 8
-  [ "$(cat "$layer.version" 2>/dev/null)" = "$(layer_version "$kind")" ] && exit 0
+  [ "$(cat "$layer.version" 2>/dev/null)" = "$(layer_version "$kind" "$suite")" ] && exit 0
   rm -rf "$layer" "$layer.version" "$work"
   mkdir -p "$work/upper" "$work/work" "$work/root"
   root=$work/root
@@ -101,7 +105,7 @@ layer() (
   export DEBIAN_FRONTEND=noninteractive APT_CONFIG=/dev/null
   find "$root/etc/systemd/system" "$root"/etc/rc?.d -type l | sort >"$work/enabled"
   "${apt[@]}" update
-  read -ra packages <<<"${layer_packages[$kind]}"
+  read -ra packages <<<"$(packages_of "$kind" "$suite")"
   "${apt[@]}" -y install --no-install-recommends "${packages[@]}"
   read -ra units <<<"${layer_disables[$kind]}"
   [ ${#units[@]} = 0 ] || chroot "$root" systemctl disable "${units[@]}"
@@ -111,14 +115,14 @@ layer() (
   umount "$root/proc" "$root/dev" "$root"
   mv "$work/upper" "$layer"
   rm -rf "$work"
-  layer_version "$kind" >"$layer.version"
+  layer_version "$kind" "$suite" >"$layer.version"
 )
 
 # layer_logged KIND SUITE: in a mount namespace of its own, so that nothing stays mounted; one line, the log where it failed.
 layer_logged() {
   local from=$SECONDS
-  [ "$(cat "$cache/$1-$2.version" 2>/dev/null)" != "$(layer_version "$1")" ] || return 0
-  if unshare --mount --propagation private bash -euo pipefail -c "$(declare -p cache version layer_packages layer_disables; declare -f layer layer_version); layer $1 $2" \
+  [ "$(cat "$cache/$1-$2.version" 2>/dev/null)" != "$(layer_version "$1" "$2")" ] || return 0
+  if unshare --mount --propagation private bash -euo pipefail -c "$(declare -p cache version layer_packages layer_disables; declare -f layer layer_version packages_of); layer $1 $2" \
     >"$cache/$1-$2.log" 2>&1 </dev/null; then
     echo "setup: $1 of $2 installed in $((SECONDS - from)) s"
   else
@@ -139,10 +143,12 @@ bootstrap_logged() {
   fi
 }
 
-# services: the layers of the one suite whose services are asked.
+# services SUITE: the layers of the suites whose services are asked.
 services() {
-  layer_logged services bookworm
-  [ "${HOSTWARD_TIER:-quick}" != long ] || layer_logged more-services bookworm
+  [ "$1" != bookworm ] || layer_logged services "$1"
+  case $1 in bookworm | focal | bullseye | jammy | trixie)
+    [ "${HOSTWARD_TIER:-quick}" != long ] || layer_logged more-services "$1" ;;
+  esac
 }
 
 [ "$(id -u)" = 0 ] || die "the tests boot hosts and mount file systems: run them as root"
@@ -151,7 +157,7 @@ mkdir -p "$cache"
 
 running=0
 for suite in "${required[@]}" "${where_answered[@]}"; do
-  { bootstrap_logged "$suite"; layer_logged firewalls "$suite"; layer_logged cloud-init "$suite"; [ "$suite" != bookworm ] || services; } &
+  { bootstrap_logged "$suite"; layer_logged firewalls "$suite"; layer_logged cloud-init "$suite"; services "$suite"; } &
   running=$((running + 1))
   [ "$running" -lt 2 ] || { wait -n; running=$((running - 1)); }
 done

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::baseline::Baseline;
 
 /// One check judged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Judged {
     /// The check.
     pub check: &'static Check,
@@ -54,7 +54,7 @@ impl State {
 }
 
 /// One finding judged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct JudgedFinding {
     /// The finding.
     pub finding: Finding,

@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use crate::parse::access_key::{AccessKey, access_keys};
 use crate::parse::{Defect, systemd_unit, user_data};
 
+mod environment;
 mod listing;
 mod places;
 
+pub use environment::{ENVIRONMENT_LIMIT, Environment, holder, in_environment, sources};
 pub use listing::{FILE_LIMIT, File, Listing, list};
 pub use places::{Place, places};
 

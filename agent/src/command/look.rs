@@ -21,7 +21,7 @@ use crate::observe::access_keys::Limits;
 use crate::observe::cross_check::cross_checks;
 use crate::observe::metadata::Endpoint;
 use crate::observe::services;
-use crate::resident::look::{QUESTIONS, UPDATES};
+use crate::resident::look::{KEYS, QUESTIONS, UPDATES};
 use crate::survey::{Survey, Wanted, survey};
 
 /// Where to look, and for what.
@@ -196,8 +196,9 @@ pub fn look_alone(args: &Looking, all: &Configuration, baseline: Option<&Baselin
             logins.known_sources = known_sources::note(&crate::survey::state_dir(), logins, now);
         }
     }
-    if checks.iter().any(|check| check.id == "credentials.access-key") {
-        let keys = crate::observe::access_keys(&survey.root, &survey.host, &all.policy, Limits::default());
+    if checks.iter().any(|check| check.id == KEYS) {
+        let mode = survey.seen.mode;
+        let keys = crate::observe::access_keys(&survey.root, &survey.host, &all.policy, mode, Limits::default());
         survey.seen.access_keys = Fact::Known(keys);
     }
     if checks.iter().any(|check| check.id == UPDATES) {

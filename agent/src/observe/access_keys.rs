@@ -1,4 +1,6 @@
-//! Looks for AccessKeys in files: one is read at a time and forgotten before the next; only what may be shown is kept.
+//! Looks for AccessKeys in files and environments: one is read at a time and forgotten before the next; only what may be shown is kept.
+
+mod environments;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -8,6 +10,7 @@ use std::time::{Duration, Instant};
 use hostward_checks::access_keys::{File, Form, Place, list, places, scan};
 use hostward_checks::fact::Why;
 use hostward_checks::host::Host;
+use hostward_checks::observation::Mode;
 use hostward_checks::observation::access_key::{AccessKeys, InFile};
 use hostward_checks::policy::Policy;
 use hostward_checks::snapshot::{Answer, Body, Need, Reader, Snapshot, Want};
@@ -33,8 +36,8 @@ impl Default for Limits {
 /// How often files are looked for that files name: a unit's environment file may name a file with credentials.
 const ROUNDS: usize = 3;
 
-/// Looks in the known places and in those of the policy.
-pub fn access_keys(root: &Root, host: &Host, policy: &Policy, limits: Limits) -> AccessKeys {
+/// Looks in the known places and in those of the policy, and live in the environments of processes too.
+pub fn access_keys(root: &Root, host: &Host, policy: &Policy, mode: Mode, limits: Limits) -> AccessKeys {
     let mut search = Search {
         root,
         deadline: Instant::now() + limits.time,
@@ -54,6 +57,9 @@ pub fn access_keys(root: &Root, host: &Host, policy: &Policy, limits: Limits) ->
             break;
         }
         places = named.into_iter().map(|path| Place::Pattern(path, Form::Text)).collect();
+    }
+    if mode == Mode::Live {
+        environments::look(&mut search.out);
     }
     search.out
 }

@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hostward_checks::access_keys::ENVIRONMENT_LIMIT;
 use hostward_checks::fact::{Fact, Why};
 use hostward_checks::observation::socket::Process;
 use hostward_checks::parse::procfs;
@@ -60,6 +61,8 @@ pub const OWN: &str = "thread-self";
 pub struct Described {
     /// The process.
     pub process: Process,
+    /// The id of its parent.
+    pub parent: i32,
     /// Runtime and id, as [`procfs::Group`] has them.
     pub container: Option<String>,
 }
@@ -189,8 +192,9 @@ impl Processes {
         let since_boot =
             i64::try_from(stat.start_ticks).ok().and_then(|ticks| Some(ticks.checked_mul(1000)? / self.ticks));
         let started = self.boot_ms.zip(since_boot).map(|(boot, since)| boot.saturating_add(since) / 1000);
+        let parent = stat.parent;
         let process = Process { pid, name: stat.name, executable, deleted, uid, unit: group.unit, started };
-        Some(Described { process, container: group.container })
+        Some(Described { process, parent, container: group.container })
     }
 
     /// The executable and whether it is deleted: the kernel appends ` (deleted)` to the link's text.
@@ -220,6 +224,18 @@ impl Processes {
         buffer.clear();
         read_up_to(&file, Self::LIMIT, buffer)?;
         Ok(buffer)
+    }
+
+    /// The environment that the process was started with, as it stands in its memory now. None: it is longer than is read.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn environment<'b>(&self, pid: i32, buffer: &'b mut Vec<u8>) -> Result<Option<&'b [u8]>, Errno> {
+        let flags = OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = openat(&self.proc, Name::new(pid, "environ").as_bytes(), flags, Mode::empty())?;
+        buffer.clear();
+        read_up_to(&file, ENVIRONMENT_LIMIT + 1, buffer)?;
+        Ok(Some(buffer.as_slice()).filter(|bytes| bytes.len() <= ENVIRONMENT_LIMIT))
     }
 
     /// Reads a file of the process that the kernel writes in one piece, as `stat` and `cgroup` are: what comes back shorter

@@ -1,7 +1,6 @@
 //! Which files stand in the places, as far as names and owners tell: no content is read, and no link of a user's is followed.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::{Form, Place, is_never_searched, places::HOME};
@@ -18,8 +17,6 @@ const MAX_MATCHES: usize = 2000;
 const MAX_NAMES: usize = 20_000;
 /// How deep a directory is entered that the policy names.
 const MAX_DEPTH: usize = 8;
-/// Directories of made-up data for tests, in the directories that the policy names.
-const FIXTURES: [&str; 4] = ["fixtures", "__fixtures__", "testdata", "test-fixtures"];
 
 /// A file to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,7 +196,6 @@ impl Lister<'_, '_> {
         if depth == 0 {
             return self.unread(directory, Why::Failed(format!("deeper than {MAX_DEPTH} directories")));
         }
-        let is_fixture = |name: &Path| FIXTURES.iter().any(|other| name.as_os_str() == OsStr::new(other));
         for name in self.names(directory) {
             self.names += 1;
             if self.names > MAX_NAMES {
@@ -208,7 +204,7 @@ impl Lister<'_, '_> {
             let path = directory.join(&name);
             match self.reader.link_meta(&path) {
                 Ok(meta) if meta.kind == Kind::File => self.file(&path, Form::Text),
-                Ok(meta) if meta.kind == Kind::Dir && !is_fixture(&name) => self.tree(&path, depth - 1),
+                Ok(meta) if meta.kind == Kind::Dir => self.tree(&path, depth - 1),
                 Err(Miss::Unreadable(why)) => self.unread(&path, why),
                 Ok(_) | Err(Miss::Absent | Miss::Pending) => {}
             }

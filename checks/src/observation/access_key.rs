@@ -1,4 +1,4 @@
-//! AccessKeys that lie in files: where, and as much of them as may be shown.
+//! AccessKeys that lie in files and environments: where, and as much of them as may be shown.
 
 use std::path::PathBuf;
 
@@ -14,6 +14,21 @@ pub struct AccessKeys {
     pub unread: Vec<(PathBuf, Why)>,
     /// How many files were read.
     pub files: u64,
+    /// The keys in environments of processes that run.
+    pub environments: Vec<InEnvironment>,
+    /// Why environments were not looked into, or not all of them.
+    pub environments_unread: Option<Why>,
+}
+
+/// An AccessKey in the environment of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InEnvironment {
+    /// Whose environment: a unit, else a program and its user. It stays the same when the process is started anew.
+    pub holder: String,
+    /// The first process that has it.
+    pub pid: i32,
+    /// The key. Its lines count variables.
+    pub key: AccessKey,
 }
 
 /// An AccessKey in a file.

@@ -17,6 +17,7 @@ use crate::judge::{Judged, JudgedFinding, State};
 use crate::live;
 use crate::lock::Lock;
 use crate::plan::{Proposal, render};
+use crate::resident::look::KEYS;
 use crate::sanitize::escape;
 use crate::transaction::{Asked, FindingRecord, Found, New, Stage, Store, Transaction};
 
@@ -127,14 +128,19 @@ impl CarryOut<'_> {
         Ok(done)
     }
 
-    /// What the checks say now; without trying passwords again.
+    /// What the checks say now; without trying passwords again, nor searching for AccessKeys, which erasures alone take away: what was
+    /// found of those before holds.
     fn look_again(&self, transaction: &Transaction, stage: Stage) -> Done {
         let mut looking = self.looking.clone();
         looking.password_budget = Some(Budget::Time(Duration::ZERO));
+        let is_kept = |one: &&Judged| one.check.id == KEYS && transaction.manifest().erasures().next().is_none();
+        let kept: Vec<Judged> = self.looked.judged.iter().filter(is_kept).cloned().collect();
+        looking.skip.extend(kept.iter().map(|one| one.check.id.to_owned()));
         let mut stays = self.proposal.plan.unfixable.len() + self.proposal.remaining.len();
         if matches!(stage, Stage::Waiting { .. } | Stage::Confirmed) {
             match look_alone(&looking, self.all, None) {
-                Ok(looked) => {
+                Ok(mut looked) => {
+                    looked.judged.extend(kept);
                     tell(transaction.set_found_after(&found(&looked.judged)), "what is found now is not kept");
                     let failing = looked.judged.iter().filter(|one| one.state == State::Fail);
                     // What is only told of (a listener that the firewall closes) is nothing that stays wrong.

@@ -37,7 +37,7 @@ impl Image {
         let host = record(&root, &Observations::offline(0)).host;
         let mut policy = Policy::builtin(Profile::Image);
         policy.credential_paths = paths.iter().map(|path| (*path).to_owned()).collect();
-        access_keys(&root, &host, &policy, limits)
+        access_keys(&root, &host, &policy, Mode::Offline, limits)
     }
 
     fn found(&self, paths: &[&str]) -> Vec<(String, Holds)> {
@@ -96,7 +96,7 @@ fn what_a_file_of_roots_names_is_searched_and_what_the_policy_names() {
     image.file("/srv/one/deep/app.yml", format!("id: {ID}\n"));
     image.file("/srv/one/fixtures/app.yml", format!("id: {ID}\n"));
     image.file("/data/x.conf", format!("id: {ID}\n"));
-    let mut want = at(&["/data/x.conf", "/opt/app/env-one", "/srv/one/deep/app.yml"]);
+    let mut want = at(&["/data/x.conf", "/opt/app/env-one", "/srv/one/deep/app.yml", "/srv/one/fixtures/app.yml"]);
     want.extend(["/opt/app/keys.ini", "/opt/oss.passwd"].map(|path| (path.to_owned(), Holds::Pair)));
     want.sort();
     assert_eq!(image.found(&["/srv/one", "/data/*.conf", "/nowhere"]), want);
@@ -141,4 +141,35 @@ fn what_is_over_a_limit_is_told() {
     }
     let many = image.search(&["/home/bob/many"], Limits::default());
     assert!(many.unread.iter().any(|(path, _)| path == Path::new("/home/bob/many")), "{:?}", many.unread);
+}
+
+/// Processes of this machine: one with a pair and its child, one with an id alone that has an environment that is too long.
+#[test]
+fn environments_of_processes_are_searched_and_their_limits_told() {
+    use std::process::{Command, Stdio};
+    let start = |variables: &[(&str, &str)], script: &str| {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]).env_clear().envs(variables.iter().copied());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let pair = [("ALIBABA_CLOUD_ACCESS_KEY_ID", ID), ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", SECRET)];
+    // Each says that it runs, and ends when nothing more is said to it.
+    let mut parent = start(&pair, "/bin/sh -c 'echo; read line'; true");
+    let long = "x".repeat(100_000);
+    let words: Vec<String> = ["A", "B", "C"].map(str::to_owned).into();
+    let large: Vec<(&str, &str)> = words.iter().map(|name| (name.as_str(), long.as_str())).collect();
+    let mut large = start(&large, "echo; read line; true");
+    for child in [&mut parent, &mut large] {
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+    }
+    let mut keys = AccessKeys::default();
+    environments::look(&mut keys);
+    let own: Vec<_> = keys.environments.iter().filter(|one| one.key.shown == "LTAI****Hc").collect();
+    assert_eq!(own.len(), 1, "{own:?}");
+    assert_eq!((own[0].key.holds, own[0].pid), (Holds::Pair, i32::try_from(parent.id()).unwrap()));
+    assert_eq!(keys.environments_unread, Some(Why::TooLarge(256 << 10)));
+    for mut child in [parent, large] {
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
 }

@@ -87,7 +87,7 @@ fn replaced() -> Fact<Vec<Outdated>> {
         if libraries.is_empty() {
             continue;
         }
-        if let Some(Described { process, container: None }) = processes.describe(pid, &mut buffer) {
+        if let Some(Described { process, container: None, .. }) = processes.describe(pid, &mut buffer) {
             let program = process.executable.known().map(path_text);
             let name = process.unit.or(program).unwrap_or(process.name);
             found.entry(name).or_default().extend(libraries);

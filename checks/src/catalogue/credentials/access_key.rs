@@ -6,7 +6,7 @@ use crate::check::{
     Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict, path_text,
 };
 use crate::fact::{Fact, Why};
-use crate::observation::access_key::AccessKeys;
+use crate::observation::access_key::{AccessKeys, InEnvironment};
 use crate::parse::access_key::{Holds, masked};
 
 /// The check.
@@ -39,16 +39,18 @@ pub static CHECK: Check = Check {
         "crontabs",
         "what cloud-init and Cloud Assistant keep of their scripts",
         "the policy's credentials.paths",
+        "environments of processes",
     ],
     fix: None,
     remedy: Text {
         en: "Give the instance a RAM role with the few permissions that it needs, and let programs fetch temporary credentials \
              through it: aliyun-cli `--mode EcsRamRole`, ossutil and the SDKs with an ECS RAM role provider, ossfs `-oram_role=`. Then disable \
-             the AccessKey in the RAM console, delete it once nothing misses it, and take it out of this file. A key that was in an image, a \
+             the AccessKey in the RAM console, delete it once nothing misses it, and take it out of this file; a process has it until it is \
+             started anew. A key that was in an image, a \
              backup or a repository counts as known: disable it first.",
         zh: "为实例授予仅含所需权限的 RAM 角色，让程序通过角色获取临时凭证：aliyun-cli 使用 `--mode EcsRamRole`，ossutil 和各 SDK \
              使用 ECS RAM 角色凭证，ossfs 使用 `-oram_role=`。随后在 RAM 控制台禁用该 AccessKey，确认无业务受影响后删除，\
-             并从文件中清除。曾进入镜像、备份或代码仓库的密钥应视为已泄露，先行禁用。",
+             并从文件中清除；正在运行的进程在重启之前仍持有它。曾进入镜像、备份或代码仓库的密钥应视为已泄露，先行禁用。",
     },
     messages: &[
         Message {
@@ -77,6 +79,27 @@ pub static CHECK: Check = Check {
             text: Text {
                 en: "{path} holds a request signed with the AccessKey {shown}, without its secret",
                 zh: "{path} 中有用 AccessKey {shown} 签名的请求，不含 Secret",
+            },
+        },
+        Message {
+            id: "env-pair",
+            text: Text {
+                en: "the environment of {who} holds the AccessKey {shown} with its secret",
+                zh: "{who} 的环境变量中有 AccessKey {shown} 及其 Secret",
+            },
+        },
+        Message {
+            id: "env-id",
+            text: Text {
+                en: "the environment of {who} names the AccessKey {shown}; no secret stands near it",
+                zh: "{who} 的环境变量中出现 AccessKey ID {shown}，附近没有 Secret",
+            },
+        },
+        Message {
+            id: "env-temporary",
+            text: Text {
+                en: "the environment of {who} holds temporary credentials (STS) {shown}, which end by themselves",
+                zh: "{who} 的环境变量中有会自行失效的临时凭证（STS）{shown}",
             },
         },
     ],
@@ -120,12 +143,30 @@ fn judge(keys: &AccessKeys, tally: &mut Tally) {
             *slot = finding;
         }
     }
-    for finding in findings.into_values() {
+    for finding in findings.into_values().chain(keys.environments.iter().take(MAX_FINDINGS).map(of_environment)) {
         tally.fail(finding);
+    }
+    if let Some(why) = &keys.environments_unread {
+        tally.doubt("environments of processes", why.clone());
     }
     for (path, why) in &keys.unread {
         tally.doubt(format!("file:{}", masked(&path_text(path))), why.clone());
     }
+}
+
+fn of_environment(found: &InEnvironment) -> Finding {
+    let (severity, message) = match found.key.holds {
+        Holds::Pair => (Severity::High, "env-pair"),
+        Holds::Id => (Severity::Medium, "env-id"),
+        Holds::Temporary => (Severity::Low, "env-temporary"),
+        Holds::Signed => (Severity::Low, "env-id"),
+    };
+    let (who, shown) = (masked(&found.holder), &found.key.shown);
+    Finding::new(severity, format!("environment:{who}:{shown}"), message).with("who", &who).with("shown", shown).seen(
+        "(environment)",
+        None,
+        format!("{shown} of process {}", found.pid),
+    )
 }
 
 fn told(holds: Holds) -> (Severity, &'static str) {
@@ -221,6 +262,27 @@ mod tests {
             sentences(&files),
             [(Severity::High, "/a holds the AccessKey LTAI****Hc with its secret".to_owned())]
         );
+    }
+
+    #[test]
+    fn an_environment_is_told_by_whose_it_is_and_by_no_process_id() {
+        let environments = |pid, text: &str| {
+            let keys = access_keys(text.as_bytes()).0.into_iter();
+            keys.map(|key| InEnvironment { holder: "app.service".to_owned(), pid, key }).collect()
+        };
+        let told = |pid| {
+            let environments = environments(pid, &format!("{ID} {SECRET}"));
+            let keys = AccessKeys { environments, environments_unread: Some(Why::Denied), ..AccessKeys::default() };
+            let Verdict::Fail(findings, doubts) = verdict(Fact::Known(keys)) else { panic!("no finding") };
+            assert_eq!(doubts[0].subject, "environments of processes");
+            assert!(!format!("{findings:?}").contains(&ID[..5]));
+            let message =
+                render(CHECK.message(findings[0].message).unwrap().text.en, &findings[0].params, str::to_owned);
+            (findings[0].subject.clone(), findings[0].severity, message)
+        };
+        let want = "the environment of app.service holds the AccessKey LTAI****Hc with its secret";
+        assert_eq!(told(7), ("environment:app.service:LTAI****Hc".to_owned(), Severity::High, want.to_owned()));
+        assert_eq!(told(7), told(8));
     }
 
     #[test]
