@@ -9,9 +9,11 @@ use std::path::Path;
 use hostward_checks::access_keys::{Form, scan};
 use hostward_checks::parse::access_key::Holds;
 use hostward_tests::access_key_corpus::{Lookalike, Sample, lookalikes, samples};
+use hostward_tests::host::Host;
+use hostward_tests::resident::Resident;
 use hostward_tests::results;
 use hostward_tests::scan;
-use hostward_tests::suite::run_directory;
+use hostward_tests::suite::{Suite, run_directory};
 use hostward_tests::tier::Tier;
 
 const SEED: u64 = 0x1f2e_3d4c;
@@ -111,6 +113,80 @@ fn nothing_but_the_mask_leaves_in_any_format() {
         "AccessKeys, masks",
         "every format",
         format!("{} keys, {bytes} bytes without a piece of one", all.len()),
+    );
+}
+
+/// A host with keys in files, in a name and in an environment, a resident in its sandbox, and all that is left of them.
+#[test]
+fn what_a_resident_keeps_and_tells_has_no_piece_of_a_key() {
+    const CHECK: &str = "credentials.access-key";
+    // Packed user data is read as such where cloud-init keeps it alone.
+    let all: Vec<Sample> = samples(SEED + 2, 60).into_iter().filter(|one| form(&one.path) != Form::UserData).collect();
+    let without = "[checks]\nexclude = [\"credentials.access-key\"]\n";
+    let with = "[credentials]\npaths = [\"/srv/keys\"]\n";
+    let unit = include_str!("../../systemd/hostward.service").replace("/usr/bin/hostward", "/usr/local/bin/hostward");
+    let suite = Suite::find("bookworm").unwrap();
+    let host = Host::of(&suite)
+        .bind(&hostward_tests::binary().unwrap(), "/usr/local/bin/hostward")
+        .file("/etc/hostward/policy.toml", without, 0o644)
+        .file("/etc/systemd/system/hostward.service", unit, 0o644)
+        .boot()
+        .unwrap();
+    let pss = |host: &Host| -> u64 {
+        let script = "systemctl start hostward; until [ -s /var/lib/hostward/known.json ]; do sleep 0.1; done; sleep 1
+             awk '/^Pss:/ { print $2 }' /proc/$(systemctl show -P MainPID hostward)/smaps_rollup; systemctl stop hostward";
+        host.shell(script).unwrap().trim().parse().unwrap()
+    };
+    let before = pss(&host);
+    for (index, sample) in all.iter().enumerate() {
+        // A name may hold a key, too.
+        let name =
+            if index % 3 == 0 { format!("/srv/keys/fixtures/{}", sample.id) } else { format!("/srv/keys/{index}") };
+        host.shell(&format!("mkdir -p /srv/keys/fixtures; cat >'{name}' <<'THE-END'\n{}\nTHE-END", sample.text))
+            .unwrap();
+    }
+    let pair = all.iter().find(|sample| sample.holds == Holds::Pair).unwrap();
+    let secret = pair.secret.as_deref().unwrap();
+    let resident = Resident { host };
+    let plant = format!(
+        "cat >/etc/hostward/policy.toml <<'END'\n{with}\nEND
+         systemd-run -q --unit=app -E ALIBABA_CLOUD_ACCESS_KEY_ID={} -E ALIBABA_CLOUD_ACCESS_KEY_SECRET={secret} sh -c 'sleep 99999; true'
+         rm /var/lib/hostward/known.json",
+        pair.id
+    );
+    resident.host.shell(&plant).unwrap();
+    let after = pss(&resident.host);
+    let tells = format!(
+        "systemctl start hostward; n=0; until grep -q {CHECK} /var/log/hostward/events.jsonl && hostward status >/dev/null
+         do n=$((n + 1)); [ $n -lt 300 ]; sleep 0.2; done"
+    );
+    resident.host.shell(&tells).unwrap();
+    let ask =
+        "hostward scan --exit-zero --format text; hostward scan --exit-zero --format json --only credentials.access-key
+         hostward fix || true; hostward fix --json || true; hostward status --json; hostward history || true
+         systemctl kill -s HUP hostward; sleep 2; hostward status";
+    let told = resident.host.shell(&format!("({ask}) 2>&1")).unwrap();
+    let open = resident.open().unwrap().into_values().filter(|check| check == CHECK).count();
+    let subject = format!("environment:app.service:{}****{}", &pair.id[..4], &pair.id[pair.id.len() - 2..]);
+    assert!(told.contains(&subject), "{subject}: {told}");
+    let shown = |sample: &Sample| format!(":{}****{}", &sample.id[..4], &sample.id[sample.id.len() - 2..]);
+    let missing: Vec<&str> = all.iter().filter(|one| !told.contains(&shown(one))).map(|one| one.syntax).collect();
+    assert_eq!(missing, [""; 0]);
+    let kept = "cat /var/log/hostward/events.jsonl /var/lib/hostward/known.json /var/lib/hostward/report.json >/dev/null
+         find /var/lib/hostward /var/log/hostward /run/hostward -print; find /var/lib/hostward /var/log/hostward /run/hostward -type f -exec cat {} +
+         journalctl -q --no-pager -o export SYSLOG_IDENTIFIER=hostward; journalctl -q --no-pager -o export -u hostward -u 'hostward-*'";
+    let kept = resident.host.shell(kept).unwrap();
+    assert!(kept.contains(&subject) && kept.matches("LTAI****").count() + kept.matches("STS.****").count() > all.len());
+    silent(&told, &all);
+    silent(&kept, &all);
+    results::tested(
+        "AccessKeys, masks",
+        "resident",
+        format!(
+            "{} keys, {open} open findings, {} bytes told and kept without a piece of one; PSS {before} KiB without the search, {after} KiB with it",
+            all.len() + 1,
+            told.len() + kept.len()
+        ),
     );
 }
 

@@ -1,4 +1,4 @@
-//! What services give to whoever comes: real servers of Debian 12, open and locked down, each asked once a day.
+//! What services give to whoever comes: real servers of Debian and Ubuntu, open and locked down, each asked once a day.
 
 #![cfg(test)]
 
@@ -20,40 +20,56 @@ const CHECK: &str = "ports.unauthenticated";
 const LISTEN: &str = env!("CARGO_BIN_EXE_listen");
 
 /// A way to run a server: its name, what starts it, the port that it then listens on, and what a scan says of it.
-type Case = (&'static str, &'static str, u16, &'static [&'static str]);
+type Case<'c> = (&'c str, &'c str, u16, &'c [&'c str]);
 
 /// How a transient unit of a case is started.
-const RUN: &str = "run() { systemd-run -q --unit=case --collect \"$@\"; }\n";
+const RUN: &str = "run() { systemd-run -q --unit=${unit:-case} --collect \"$@\"; }\n";
 
-const SMALL: &[Case] = &[
-    ("redis, open", "run redis-server --bind 0.0.0.0 --protected-mode no", 6379, &["critical open"]),
-    ("redis, both families", "run redis-server --bind '* -::*' --protected-mode no", 6379, &["critical open"]),
-    ("redis, with a password", "run redis-server --bind 0.0.0.0 --requirepass x", 6379, &["pass"]),
-    ("redis, protected mode", "run redis-server --bind 0.0.0.0", 6379, &["pass"]),
+/// They run at once, each at a port of its own, and one scan asks them all.
+const SMALL: &[Case<'static>] = &[
+    ("redis, open", "run redis-server --bind 0.0.0.0 --protected-mode no --port 6380", 6380, &["critical open"]),
+    (
+        "redis, both families",
+        "run redis-server --bind '* -::*' --protected-mode no --port 7001",
+        7001,
+        &["critical open"],
+    ),
+    ("redis, with a password", "run redis-server --bind 0.0.0.0 --requirepass x --port 7002", 7002, &["pass"]),
+    ("redis, protected mode", "run redis-server --bind 0.0.0.0 --port 7003", 7003, &["pass"]),
     ("redis, as installed", "systemctl start redis-server", 6379, &["medium local"]),
-    ("redis, without rights", "run redis-server --bind 0.0.0.0 --user default on nopass '~*' -@all", 6379, &["pass"]),
+    (
+        "redis, without rights",
+        "run redis-server --bind 0.0.0.0 --port 7004 --user default on nopass '~*' -@all",
+        7004,
+        &["pass"],
+    ),
     (
         "redis, another port",
         "run redis-server --bind 0.0.0.0 --protected-mode no --port 7777",
         7777,
         &["critical open"],
     ),
-    ("memcached, open", "run memcached -u root -l 0.0.0.0", 11211, &["critical open"]),
+    ("memcached, open", "run memcached -u root -l 0.0.0.0 -p 11212", 11212, &["critical open"]),
     (
         "memcached, over UDP too",
-        "run memcached -u root -l 0.0.0.0 -U 11211",
-        11211,
+        "run memcached -u root -l 0.0.0.0 -p 11213 -U 11213",
+        11213,
         &["critical open", "critical open"],
     ),
-    ("memcached, text alone", "run memcached -u root -l 0.0.0.0 -B ascii", 11211, &["critical open"]),
-    ("memcached, binary alone", "run memcached -u root -l 0.0.0.0 -B binary", 11211, &["critical open"]),
+    ("memcached, text alone", "run memcached -u root -l 0.0.0.0 -B ascii -p 11214", 11214, &["critical open"]),
+    ("memcached, binary alone", "run memcached -u root -l 0.0.0.0 -B binary -p 11215", 11215, &["critical open"]),
     (
         "memcached, SASL",
-        "echo 'mech_list: plain' >/root/memcached.conf; run -E SASL_CONF_PATH=/root memcached -u root -l 0.0.0.0 -S",
-        11211,
+        "echo 'mech_list: plain' >/root/memcached.conf; run -E SASL_CONF_PATH=/root memcached -u root -l 0.0.0.0 -S -p 11216",
+        11216,
         &["pass"],
     ),
-    ("memcached, users", "echo a:b >/root/users; run memcached -u root -l 0.0.0.0 -Y /root/users", 11211, &["pass"]),
+    (
+        "memcached, users",
+        "echo a:b >/root/users; run memcached -u root -l 0.0.0.0 -Y /root/users -p 11217",
+        11217,
+        &["pass"],
+    ),
     ("memcached, as installed", "systemctl start memcached", 11211, &["medium local"]),
     (
         "rsync, open",
@@ -63,38 +79,69 @@ const SMALL: &[Case] = &[
     ),
     (
         "rsync, with a password",
-        "printf '[m]\\npath=/srv\\nauth users=a\\nsecrets file=/root/users\\n' >/etc/rsyncd.conf; run rsync --daemon --no-detach",
-        873,
+        "printf '[m]\\npath=/srv\\nauth users=a\\nsecrets file=/root/users\\n' >/root/a.conf; run rsync --daemon --no-detach --port=8731 --config=/root/a.conf",
+        8731,
         &["pass"],
     ),
     (
         "rsync, others only",
-        "printf '[m]\\npath=/srv\\nhosts allow=192.0.2.1\\n' >/etc/rsyncd.conf; run rsync --daemon --no-detach",
-        873,
+        "printf '[m]\\npath=/srv\\nhosts allow=192.0.2.1\\n' >/root/b.conf; run rsync --daemon --no-detach --port=8732 --config=/root/b.conf",
+        8732,
         &["pass"],
     ),
-    (
-        "rsync, configured elsewhere",
-        "rm /etc/rsyncd.conf; printf '[m]\\npath=/srv\\n' >/root/r.conf; run rsync --daemon --no-detach --config=/root/r.conf",
-        873,
-        &["unknown"],
-    ),
 ];
+
+/// Whose configuration is not where it is looked for.
+const ELSEWHERE: &[Case<'static>] = &[(
+    "rsync, configured elsewhere",
+    "rm /etc/rsyncd.conf; printf '[m]\\npath=/srv\\n' >/root/r.conf; run rsync --daemon --no-detach --config=/root/r.conf",
+    873,
+    &["unknown"],
+)];
+
+/// What memcached counts of what changes it, at each port that answers in text; and what rsync would have written to.
+const SMALL_WITNESS: &str = "
+    for port in 11211 11212 11213 11214; do
+        exec 3<>/dev/tcp/127.0.0.1/$port; printf 'stats\\r\\nquit\\r\\n' >&3
+        grep -E 'cmd_(set|touch|flush)|total_items|(delete|incr|decr|cas)_' <&3; exec 3>&-
+    done
+    for port in 6379 6380 7001 7777; do
+        redis-cli -p $port INFO persistence | grep rdb_changes; redis-cli -p $port DBSIZE
+        redis-cli -p $port INFO commandstats | grep -vE '^# |^cmdstat_(info|dbsize):' | cut -d: -f1
+    done
+    find /srv -printf '%p %T@ %C@\\n'";
 
 /// What a scan says: the verdict, or each finding's severity and message. The day before it has passed.
 fn scanned(host: &Host, memory: &str) -> (Vec<String>, Value) {
     let scan = format!("{memory}\nhostward scan --only {CHECK} --format json --exit-zero");
     let report: Value = serde_json::from_str(&host.shell(&scan).unwrap()).unwrap();
     let check = report["checks"][0].clone();
-    let findings = check["findings"].as_array().unwrap().iter();
-    let mut words: Vec<String> = findings
-        .map(|found| format!("{} {}", found["severity"].as_str().unwrap(), found["message_id"].as_str().unwrap()))
-        .collect();
-    words.sort();
+    let mut words = words(&check, |_| true);
     if words.is_empty() {
         words.push(check["verdict"].as_str().unwrap().to_owned());
     }
     (words, check)
+}
+
+/// Each finding's severity and message, of those subjects.
+fn words(check: &Value, of: impl Fn(&str) -> bool) -> Vec<String> {
+    let findings = check["findings"].as_array().unwrap().iter();
+    let mut words: Vec<String> = findings
+        .filter(|found| of(found["subject"].as_str().unwrap()))
+        .map(|found| format!("{} {}", found["severity"].as_str().unwrap(), found["message_id"].as_str().unwrap()))
+        .collect();
+    words.sort();
+    words
+}
+
+/// What it says of one port: `unknown` where it doubts, `pass` where it says nothing.
+fn words_at(check: &Value, port: u16) -> Vec<String> {
+    let mut words = words(check, |subject| subject.ends_with(&format!(":{port}")));
+    if words.is_empty() {
+        let doubted = check["reason"].as_str().is_some_and(|reason| reason.contains(&format!(":{port}: ")));
+        words.push(if doubted { "unknown" } else { "pass" }.to_owned());
+    }
+    words
 }
 
 /// Nobody was asked.
@@ -103,27 +150,69 @@ const FORGET: &str = "rm -f /var/lib/hostward/asked.json";
 const A_DAY_LATER: &str =
     "at=$(($(date +%s) - 86401)); sed -i -E \"s/\\\"at\\\":[0-9]+/\\\"at\\\":$at/g\" /var/lib/hostward/asked.json";
 
-/// Runs a case and compares. The unit `case`, or that of the package, is gone afterwards.
-fn run(host: &Host, case: &Case) -> Result<(), String> {
+/// The shell's words that wait until somebody listens at each of the ports.
+fn listening(ports: impl Iterator<Item = u16>) -> String {
+    let ports: Vec<String> = ports.map(|port| port.to_string()).collect();
+    format!(
+        "for port in {}; do n=0; until [ -n \"$(ss -tlnH \"sport = :$port\")\" ]; do
+             n=$((n + 1)); [ $n -lt 900 ] || {{ ss -tlnp >&2; journalctl -q --no-pager -n 40 >&2; exit 1; }}; sleep 0.1; done; done",
+        ports.join(" ")
+    )
+}
+
+/// What a witness, a script of bash, tells of servers.
+fn look_into(host: &Host, witness: &str) -> anyhow::Result<String> {
+    host.shell(&format!("bash <<'END'\n{witness}\ntrue\nEND"))
+}
+
+/// Runs a case and compares, what it says and what its server holds before and after. The unit `case`, or that of the package, is gone
+/// afterwards.
+fn run(host: &Host, case: &Case<'_>, witness: Option<&str>) -> Result<(), String> {
     let (name, start, port, want) = case;
-    let wait = format!(
-        "{RUN}{start}\nfor i in $(seq 600); do [ -z \"$(ss -tlnH 'sport = :{port}')\" ] || exit 0; sleep 0.1; done
-         systemctl --no-pager status case >&2; journalctl -q --no-pager -n 30 >&2; exit 1"
-    );
-    let outcome = host.shell(&wait).map_err(|error| format!("{name}: {error:#}")).and_then(|_| {
-        let (found, check) = scanned(host, FORGET);
-        if found == *want { Ok(()) } else { Err(format!("{name}: {found:?}, wanted {want:?}: {check}")) }
-    });
+    let told = |error: anyhow::Error| format!("{name}: {error:#}");
+    let seen = || witness.map(|witness| look_into(host, witness)).transpose().map_err(told);
+    let outcome =
+        host.shell(&format!("{RUN}{start}\n{}", listening([*port].into_iter()))).map_err(told).and_then(|_| {
+            let before = seen()?;
+            let (found, check) = scanned(host, FORGET);
+            let after = seen()?;
+            if found != *want {
+                return Err(format!("{name}: {found:?}, wanted {want:?}: {check}"));
+            }
+            let silent = before.as_deref().is_some_and(|text| text.trim().is_empty());
+            if silent || before != after { Err(format!("{name}: before {before:?}, after {after:?}")) } else { Ok(()) }
+        });
     let unit = start.rsplit("systemctl start ").next().filter(|unit| *unit != *start).unwrap_or("case");
-    host.shell(&format!("systemctl stop {unit}; systemctl reset-failed"))
-        .map_err(|error| format!("{name}: {error:#}"))?;
+    host.shell(&format!("systemctl stop {unit}; systemctl reset-failed")).map_err(told)?;
     outcome
 }
 
-fn run_all(host: &Host, kind: &str, cases: &[Case]) {
-    let wrong: Vec<String> = cases.iter().filter_map(|case| run(host, case).err()).collect();
+fn run_all(host: &Host, kind: &str, cases: &[Case<'_>], witnesses: &[(&str, &str)]) {
+    let witness = |name: &str| witnesses.iter().find(|(start, _)| name.starts_with(start)).map(|(_, witness)| *witness);
+    let wrong: Vec<String> = cases.iter().filter_map(|case| run(host, case, witness(case.0)).err()).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    results::tested(TEST, kind, format!("{} servers, open and locked down: each told right", cases.len()));
+    let seen = cases.iter().filter(|case| witness(case.0).is_some()).count();
+    let figures =
+        format!("{} servers, open and locked down: each told right; {seen} looked into: unchanged", cases.len());
+    results::tested(TEST, kind, figures);
+}
+
+/// Runs them at once, asks them in one scan, and compares.
+fn run_together(host: &Host, kind: &str, cases: &[Case<'_>], witness: &str) {
+    let starts: String = cases.iter().map(|(_, start, port, _)| format!("unit=case-{port}\n{start}\n")).collect();
+    host.shell(&format!("{RUN}{starts}{}", listening(cases.iter().map(|case| case.2)))).unwrap();
+    let before = look_into(host, witness).unwrap();
+    let (_, check) = scanned(host, FORGET);
+    assert_eq!(look_into(host, witness).unwrap(), before, "something was written");
+    let wrong: Vec<String> = cases
+        .iter()
+        .map(|(name, _, port, want)| (name, words_at(&check, *port), want))
+        .filter(|(_, found, want)| found != *want)
+        .map(|(name, found, want)| format!("{name}: {found:?}, wanted {want:?}"))
+        .collect();
+    assert!(wrong.is_empty(), "{}\n{check}", wrong.join("\n"));
+    host.shell("systemctl stop 'case-*' redis-server memcached; systemctl reset-failed").unwrap();
+    results::tested(TEST, kind, format!("{} servers at once, open and locked down: each told right", cases.len()));
 }
 
 /// A host with the layer, where there is one.
@@ -151,12 +240,13 @@ fn real_servers_are_told_right_asked_once_and_left_as_they_were() {
         Err(why) => return results::skipped(TEST, "small services", why),
     };
     let host = host(&suite, &[&layer]);
-    run_all(&host, "small services", SMALL);
+    run_together(&host, "small services", SMALL, SMALL_WITNESS);
+    run_together(&host, "a service configured elsewhere", ELSEWHERE, "find /srv -printf '%p %T@ %C@\\n'");
     silence_holds_nobody_up(&host);
     the_resident_asks_once_and_does_not_flap(host);
 }
 
-/// Sockets that nobody accepts on, beside a server that answers.
+/// Sockets that nobody accepts on, beside a server that answers. All of them are waited for together.
 fn silence_holds_nobody_up(host: &Host) {
     host.shell(&format!(
         "{RUN}run redis-server --bind 0.0.0.0 --protected-mode no
@@ -249,9 +339,11 @@ fn big_servers_are_told_right() {
     if Tier::current() == Tier::Quick {
         return results::skipped(TEST, "big services", "the long tier alone: their packages are some 600 MB");
     }
-    let suite = Suite::find("bookworm").unwrap();
-    match suite.more_services() {
-        Ok(layer) => more::run(&host(&suite, &[&layer])),
-        Err(why) => results::skipped(TEST, "big services", why),
+    for (name, run) in more::SUITES {
+        let suite = Suite::find(name);
+        match suite.and_then(|suite| suite.more_services().map(|layer| (suite, layer))) {
+            Ok((suite, layer)) => run(&host(&suite, &[&layer])),
+            Err(why) => results::skipped(TEST, &format!("big services of {name}"), why),
+        }
     }
 }
