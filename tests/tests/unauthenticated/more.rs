@@ -5,8 +5,11 @@ use hostward_tests::results;
 
 use super::{A_DAY_LATER, Case, FORGET, RUN, TEST, run_all, scanned};
 
+/// What is run on a host.
+type Run = fn(&Host);
+
 /// The suites whose archives have them, and what is run on each.
-pub(super) const SUITES: [(&str, fn(&Host)); 5] =
+pub(super) const SUITES: [(&str, Run); 5] =
     [("bookworm", run), ("focal", mongodb), ("bullseye", consul), ("jammy", mysql), ("trixie", valkey)];
 
 /// What a server holds or counts of what changes it, by the beginning of the cases' names: the same before and after a scan. The logs
