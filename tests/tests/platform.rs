@@ -306,6 +306,7 @@ fn guessing(host: &Host, name: &str) -> usize {
     host.shell(
         "useradd -m -s /bin/bash ann; echo 'ann:Right9Horse-Battery' | chpasswd
          { echo 'PasswordAuthentication yes'; echo 'MaxStartups 100:30:200'; sed '/^PasswordAuthentication/d;/^MaxStartups/d' /etc/ssh/sshd_config; } >/tmp/c
+         ! sshd -T 2>/dev/null | grep -qi persourcepenalties || sed -i '1i PerSourcePenalties no' /tmp/c
          cat /tmp/c >/etc/ssh/sshd_config; systemctl restart ssh.service
          for i in $(seq 100); do bash -c 'exec 3<>/dev/tcp/127.0.0.1/22' 2>/dev/null && exit 0; sleep 0.1; done; exit 1",
     )

@@ -108,7 +108,8 @@ pub(crate) fn as_released(overlay: &Overlay, suite: &str) -> Result<()> {
     let of =
         |one: &str, name: &str| one.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
     let name = |one: &str| of(one, "Package: ");
-    let released: BTreeMap<String, &str> = list.split("\n\n").map(|one| (name(one), one)).collect();
+    let released: BTreeMap<String, &str> =
+        list.split("\n\n").map(|one| (name(one), one)).filter(|(name, _)| !name.is_empty()).collect();
     let status = std::fs::read_to_string(overlay.path("/var/lib/dpkg/status"))?;
     // What only came with an update is not there yet.
     let older = status.split("\n\n").filter_map(|one| released.get(&name(one)));
