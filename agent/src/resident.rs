@@ -18,6 +18,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use crate::config::Agent;
 use crate::exit_code::{Ends, ExitCode};
 use crate::notify::notify;
+use crate::random::jitter;
 
 mod credit;
 pub mod firewall;
@@ -92,6 +93,7 @@ struct Resident {
     tell_at: Option<Instant>,
     alive: Option<(Duration, Instant)>,
     last: Option<Last>,
+    last_full: Option<String>,
     cost: Cost,
     wakes: Wakes,
     program: Program,
@@ -171,6 +173,7 @@ impl Resident {
             tell_at: None,
             alive: alive.map(|most| (most / 2, now)),
             last: None,
+            last_full: None,
             cost: Cost::default(),
             wakes: Wakes::default(),
             program: Program::new(),
@@ -393,6 +396,9 @@ impl Resident {
             end.verdict,
             self.news.watches.count().0
         ));
+        if extent == Extent::Full {
+            self.last_full = Some(at.clone());
+        }
         self.last = Some(Last {
             at,
             extent: extent.word().to_owned(),
@@ -437,6 +443,13 @@ impl Resident {
         }
     }
 
+    /// Why it looks, or will look next.
+    fn pending(&self) -> Option<&'static str> {
+        let begun = self.look.as_ref().map(|(_, cause)| *cause);
+        let cause = begun.or(self.due.map(|(_, cause, _)| cause));
+        cause.map(Cause::word).or(self.news.quiet().map(|_| "unheard"))
+    }
+
     fn status(&self) -> Status {
         let (directories, files) = self.news.watches.count();
         let trace = self.news.trace.as_ref();
@@ -446,6 +459,8 @@ impl Resident {
             pid: std::process::id(),
             since: self.since.clone(),
             last: self.last.clone(),
+            last_full: self.last_full.clone(),
+            pending: self.pending().map(str::to_owned),
             full_look_in: self.full_at.saturating_duration_since(Instant::now()).as_secs(),
             findings: self.known.open().cloned().collect(),
             watching: Watching {
@@ -479,13 +494,4 @@ impl Resident {
         // What was told need not be told again; where it cannot be written, it is.
         let _ = self.known.write(&self.setup.known);
     }
-}
-
-/// A time, give or take a tenth: the hosts of a fleet are not to look all at once.
-fn jitter(time: Duration) -> Duration {
-    let mut bytes = [0_u8; 2];
-    // Without randomness there is none.
-    let _ = crate::random::fill(&mut bytes);
-    let share = f64::from(u16::from_ne_bytes(bytes)) / f64::from(u16::MAX);
-    time.mul_f64(0.9 + 0.2 * share)
 }

@@ -99,7 +99,7 @@ fn warned(resident: &Resident, words: [&str; 2]) -> usize {
 
 /// Its first looks and the audit have ended: what it tells from now on, it has heard of.
 fn settles(resident: &Resident) {
-    let full = "until hostward status --json | grep -q '\"extent\": \"full\"'; do sleep 0.1; done";
+    let full = "until hostward status --json | grep -q '\"last_full\": \"2'; do sleep 0.1; done";
     resident.host.shell(full).unwrap();
     no_look(resident);
 }

@@ -79,7 +79,7 @@ fn while_nothing_happens_it_costs_next_to_nothing() {
     let pid = status["pid"].to_string();
     // Its looks have ended.
     let quiet = format!(
-        "for i in $(seq 600); do hostward status --json | grep -q '\"extent\": \"full\"' && ! pgrep -P {pid} >/dev/null && exit 0; sleep 0.2; done; exit 1"
+        "for i in $(seq 600); do hostward status --json | grep -q '\"last_full\": \"2' && ! pgrep -P {pid} >/dev/null && exit 0; sleep 0.2; done; exit 1"
     );
     host.shell(&quiet).unwrap();
 

@@ -18,7 +18,7 @@ const START: &str = "
     systemctl reset-failed hostward 2>/dev/null || true
     systemd-run -q --unit=hostward --service-type=notify -p RuntimeDirectory=hostward -p RuntimeDirectoryMode=0700 \
         -p NotifyAccess=main /usr/local/bin/hostward agent
-    for i in $(seq 600); do hostward status --json | grep -q '\"extent\": \"full\"' && break; sleep 0.1; done";
+    for i in $(seq 600); do hostward status --json | grep -q '\"last_full\": \"2' && break; sleep 0.1; done";
 const STOP: &str = "systemctl stop hostward";
 
 fn status(place: &Place) -> Value {
@@ -69,11 +69,12 @@ fn events(place: &Place) -> usize {
 
 /// Waits until it has looked at all that has changed.
 fn settle(place: &Place) {
-    let looks = || status(place)["cost"]["looks"].clone();
-    for _ in 0..30 {
-        let before = looks();
+    let looks = |status: &Value| status["cost"]["looks"].clone();
+    for _ in 0..60 {
+        let before = status(place);
         std::thread::sleep(Duration::from_secs(2));
-        if looks() == before {
+        let now = status(place);
+        if now["pending"].is_null() && looks(&now) == looks(&before) {
             return;
         }
     }
@@ -149,7 +150,8 @@ fn back_again(place: &Place) {
     let before = events(place);
     place.host.shell(START).unwrap();
     let now = status(place);
-    assert_eq!((now["troubles"].clone(), events(place)), (json!([]), before), "{now}");
+    let told = place.host.shell("tail -n 3 /var/log/hostward/events.jsonl").unwrap();
+    assert_eq!((now["troubles"].clone(), events(place)), (json!([]), before), "{now}\n{told}");
     place.host.shell("test -s /var/lib/hostward/known.json.broken").unwrap();
 }
 

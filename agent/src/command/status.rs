@@ -117,20 +117,23 @@ fn foot(status: &Status, lang: Lang) -> Vec<String> {
 fn cost(status: &Status, lang: Lang) -> [String; 2] {
     let (cost, hours, since) = (&status.cost, status.full_look_in / 3600, &status.since);
     let (own, looks, count, audits) = (cost.own_cpu_ms, cost.looks_cpu_ms, cost.looks, cost.audits_cpu_ms);
+    let full = status.last_full.as_deref();
     let pss = cost.pss_kib.map_or_else(|| "?".to_owned(), |kib| kib.to_string());
     let wakes: Vec<String> = cost.wakes.iter().map(|(reason, count)| format!("{} {count}", escape(reason))).collect();
     if lang == Lang::Zh {
+        let full = full.unwrap_or("尚未完成");
         return [
             format!(
-                "内存 {pss} KiB；自 {since} 起占用处理器 {own} 毫秒，{count} 次检查占用 {looks} 毫秒，口令审计占用 {audits} 毫秒；{hours} 小时后全面检查"
+                "内存 {pss} KiB；自 {since} 起占用处理器 {own} 毫秒，{count} 次检查占用 {looks} 毫秒，口令审计占用 {audits} 毫秒；上次全面检查：{full}，{hours} 小时后再次进行"
             ),
             format!("唤醒次数及原因：{}", wakes.join("，")),
         ];
     }
+    let full = full.unwrap_or("not yet");
     [
         format!(
             "{pss} KiB of memory; processor time since {since}: {own} ms, {looks} ms in {count} looks, {audits} ms in password \
-             audits; everything is looked at again in {hours} h"
+             audits; looked at everything: {full}, again in {hours} h"
         ),
         format!("woken by: {}", wakes.join(", ")),
     ]

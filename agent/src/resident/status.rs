@@ -34,6 +34,13 @@ pub struct Status {
     pub since: String,
     /// The last look that came to its end.
     pub last: Option<Last>,
+    /// When it last looked at everything, RFC 3339. None: not yet since it started.
+    #[serde(default)]
+    pub last_full: Option<String>,
+    /// Why a look is due or under way; `unheard`: none is, but nobody is heard before processor time may be taken again. None: all
+    /// that was heard of has been looked at.
+    #[serde(default)]
+    pub pending: Option<String>,
     /// When everything is looked at again, seconds from now.
     pub full_look_in: u64,
     /// What is open.
