@@ -245,6 +245,8 @@ mod tests {
             pid: 1,
             since: String::new(),
             last: None,
+            last_full: None,
+            pending: None,
             full_look_in: 5,
             findings: Vec::new(),
             watching: Watching {
