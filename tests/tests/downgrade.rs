@@ -67,16 +67,16 @@ fn events(place: &Place) -> usize {
     place.host.shell("cat /var/log/hostward/events.jsonl 2>/dev/null | wc -l || :").unwrap().trim().parse().unwrap()
 }
 
-/// Waits until it has looked at all that has changed.
+/// Has it look at everything once more: that sshd read its files again it would hear of at the next poll.
 fn settle(place: &Place) {
-    let looks = |status: &Value| status["cost"]["looks"].clone();
-    for _ in 0..60 {
-        let before = status(place);
-        std::thread::sleep(Duration::from_secs(2));
+    let before = status(place);
+    place.host.shell("systemctl kill --kill-who=main -s HUP hostward").unwrap();
+    for _ in 0..600 {
         let now = status(place);
-        if now["pending"].is_null() && looks(&now) == looks(&before) {
+        if now["last_full"] != before["last_full"] && now["pending"].is_null() {
             return;
         }
+        std::thread::sleep(Duration::from_millis(100));
     }
     panic!("it looks and looks: {}", status(place));
 }
@@ -88,6 +88,7 @@ fn said(place: &Place, arguments: &[&str]) -> (Option<i32>, String) {
 
 /// Fields that it does not know are nothing to it.
 fn unknown_fields(place: &Place, id: &str) {
+    settle(place);
     let before = (events(place), status(place)["findings"].clone());
     place.host.shell(STOP).unwrap();
     for path in kept(place) {
