@@ -149,29 +149,27 @@ impl<'a> Parser<'a> {
         let shown = if self.subject.is_some() { "reprocess config".into() } else { file.to_string_lossy() };
         let flags = Flags { never: false, match_only: self.subject.is_some() && self.build.include_mended() };
         let mut active = self.subject.is_none();
-        match self.file(&file.into(), &shown, lines, flags, &mut active, 0) {
-            Ok(()) => {}
-            Err(_) => return Err(self.refusal(file)),
-        }
+        let mut read = self.file(&file.into(), &shown, lines, flags, &mut active, 0);
         if self.build.include_mended() {
-            self.listen_addresses()?;
+            read = read.and_then(|()| self.listen_addresses());
         }
-        Ok(self.options)
+        match read {
+            Ok(()) => Ok(self.options),
+            Err(_) => Err(self.refusal(file)),
+        }
     }
 
     /// Combines waiting ListenAddress lines with the ports known now.
-    fn listen_addresses(&mut self) -> Result<(), Refusal> {
-        listen::process(self.build, self.around, &mut self.options).map_err(|(at, message)| self.refused(at, message))
-    }
-
-    fn refused(&mut self, at: Option<Origin>, message: String) -> Refusal {
-        let (file, line) = match at {
-            Some(Origin::Line { file, line }) => (file, Some(line)),
-            _ => (PathBuf::new(), None),
-        };
-        self.said.push(message.clone());
-        self.first.get_or_insert((file, line, message));
-        self.refusal(Path::new(""))
+    fn listen_addresses(&mut self) -> Result<(), Stop> {
+        listen::process(self.build, self.around, &mut self.options).map_err(|(at, message)| {
+            let (file, line) = match at {
+                Some(Origin::Line { file, line }) => (file, Some(line)),
+                _ => (PathBuf::new(), None),
+            };
+            self.said.push(message.clone());
+            self.first.get_or_insert((file, line, message));
+            Stop::Fatal
+        })
     }
 
     fn file(
@@ -201,7 +199,7 @@ impl<'a> Parser<'a> {
             return Err(Stop::Fatal);
         }
         if !self.build.include_mended() {
-            self.listen_addresses().map_err(|_| Stop::Fatal)?;
+            self.listen_addresses()?;
         }
         Ok(())
     }

@@ -487,6 +487,15 @@ fn config_line() -> impl Strategy<Value = String> {
     (keyword, prop::collection::vec(word, 0..4)).prop_map(|(keyword, words)| format!("{keyword} {}", words.join(" ")))
 }
 
+#[test]
+fn a_bad_address_is_told_by_every_version() {
+    for version in VERSIONS {
+        let refusal = tree(version, "Port 22\nListenAddress *:22", &[]).dump(None).unwrap_err();
+        assert_eq!(refusal.message, "bad addr or host: * (Name or service not known)", "{version}");
+        assert_eq!((refusal.file.to_str(), refusal.line), (Some("/etc/ssh/sshd_config"), Some(2)), "{version}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_answered_alike_twice(main in prop::collection::vec(any::<u8>(), 0..400), version in prop::sample::select(VERSIONS.to_vec())) {
