@@ -224,11 +224,13 @@ fn security_center(host: &Host, name: &str) {
     let state = || told(host, "platform.security-center").1;
     assert_eq!(state(), ["not-installed agent:security-center"], "{name}");
     let program = "/usr/local/aegis/aegis_client/aegis_12_81/AliYunDun";
-    host.shell(&format!("install -D -m 755 $(readlink -f /bin/sleep) {program}")).unwrap();
+    // Not sleep: Ubuntu 26.04's is one program with many names, which knows itself by none but them.
+    host.shell(&format!("install -D -m 755 $(readlink -f /bin/bash) {program}")).unwrap();
+    let runs = format!("{program} -c 'sleep 600; :'; sleep 0.3");
     assert_eq!(state(), ["stopped agent:security-center"], "{name}");
-    host.shell(&format!("systemd-run -q --unit=aegis-user -p User=nobody {program} 600; sleep 0.3")).unwrap();
+    host.shell(&format!("systemd-run -q --unit=aegis-user -p User=nobody {runs}")).unwrap();
     assert_eq!(state(), ["stopped agent:security-center"], "{name}: it is a user's");
-    host.shell(&format!("systemd-run -q --unit=aegis {program} 600; sleep 0.3")).unwrap();
+    host.shell(&format!("systemd-run -q --unit=aegis {runs}")).unwrap();
     assert_eq!(told(host, "platform.security-center"), ("pass".to_owned(), vec![]), "{name}");
     host.shell(&format!("rm {program}")).unwrap();
     assert_eq!(state(), ["removed agent:security-center"], "{name}");
