@@ -18,6 +18,8 @@ pub mod password_login;
 pub mod port;
 pub mod root_login;
 pub mod running;
+#[cfg(test)]
+pub(super) mod shown;
 pub mod source;
 #[cfg(test)]
 mod testing;
@@ -94,6 +96,20 @@ fn close(daemon: &DaemonAccess, source: &SourceAccess, keyword: &'static str, va
         }
     }
     edits
+}
+
+/// Gives a keyword this value where it stands: in the Match block that holds for these settings, else globally.
+fn set(daemon: &DaemonAccess, effective: &Effective, keyword: &'static str, value: &str) -> Edit {
+    let key = keyword.to_ascii_lowercase();
+    let origin = effective.value(&key).map(|value| &value.origin);
+    let global = daemon.global.as_ref().ok().and_then(|global| global.value(&key)).map(|value| &value.origin);
+    let value = value.to_owned();
+    match origin {
+        Some(Origin::Line { file, line }) if origin != global || daemon.in_block(file, *line) => {
+            Edit::SshdLine { file: file.clone(), line: *line, keyword, value }
+        }
+        _ => Edit::SshdSet { config: daemon.config.clone(), keyword, value },
+    }
 }
 
 /// Adds edits that are not there yet.

@@ -1,8 +1,7 @@
 //! `sshd.crypto`: an algorithm on offer that is known to be weak.
 
-use super::{daemon_subject, setting, show};
+use super::{daemon_subject, fixed_by, set, setting, show};
 use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict};
-use crate::edit::Edit;
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -82,21 +81,23 @@ fn check(input: &Input<'_>) -> Verdict {
                 for key in keys {
                     let list = effective.text(key);
                     let found: Vec<String> = list.split(',').filter(|name| weak(name)).map(str::to_owned).collect();
-                    let new = found.iter().any(|name| !all.contains(name));
-                    if !new {
+                    if found.is_empty() {
                         continue;
                     }
                     // What stays is written out: `-name` needs OpenSSH 7.5 and a build that knows every name.
                     let stays: Vec<&str> = list.split(',').filter(|name| !weak(name)).collect();
+                    let new = found.iter().any(|name| !all.contains(name));
                     all.extend(found.into_iter().filter(|name| !all.contains(name)).collect::<Vec<_>>());
                     let base = finding.take().unwrap_or_else(|| {
                         Finding::new(Severity::Medium, format!("{} {keyword}", daemon_subject(daemon)), "weak")
                             .with("config", crate::check::path_text(&daemon.config))
                             .with("keyword", keyword)
                             .reproduce(show(daemon))
-                            .fixed_by(Edit::SshdSet { config: daemon.config.clone(), keyword, value: stays.join(",") })
                     });
-                    finding = Some(setting(base, effective, keyword, key));
+                    let base = if new { setting(base, effective, keyword, key) } else { base };
+                    // An empty list is refused by sshd: which algorithms to offer instead is not ours to choose.
+                    let edit = (!stays.is_empty()).then(|| set(daemon, effective, keyword, &stays.join(",")));
+                    finding = Some(fixed_by(base, edit.into_iter().collect()));
                 }
             }
             if let Some(finding) = finding {

@@ -1,6 +1,6 @@
 //! `sshd.limits`: how many tries, how long, how many at once.
 
-use super::{daemon_subject, setting, show};
+use super::{daemon_subject, fixed_by, set, setting, show};
 use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict};
 use crate::edit::Edit;
 use crate::sshd::Effective;
@@ -65,7 +65,8 @@ fn check(input: &Input<'_>) -> Verdict {
         for (keyword, (least, most), usual) in ranges {
             let key = keyword.to_ascii_lowercase();
             let off = |effective: &&Effective| effective.number(&key).is_some_and(|n| n < least || n > most);
-            let Some(effective) = daemon.settings().find(off) else { continue };
+            let all: Vec<&Effective> = daemon.settings().filter(off).collect();
+            let Some(effective) = all.first() else { continue };
             let value = effective.number(&key).unwrap_or_default();
             let usual = if (least..=most).contains(&usual.parse().unwrap_or(least)) {
                 usual.to_owned()
@@ -78,9 +79,9 @@ fn check(input: &Input<'_>) -> Verdict {
                 .with_number("value", value)
                 .with_number("least", least)
                 .with_number("most", most)
-                .reproduce(show(daemon))
-                .fixed_by(Edit::SshdSet { config: daemon.config.clone(), keyword, value: usual });
-            tally.fail(setting(finding, effective, keyword, &key));
+                .reproduce(show(daemon));
+            let edits = all.iter().map(|effective| set(daemon, effective, keyword, &usual)).collect();
+            tally.fail(fixed_by(setting(finding, effective, keyword, &key), edits));
         }
         if let Ok(global) = &daemon.global {
             let value = global.text("maxstartups");

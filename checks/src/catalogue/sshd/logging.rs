@@ -1,8 +1,8 @@
 //! `sshd.logging`: logins leave no trace.
 
-use super::{daemon_subject, setting, show};
+use super::{daemon_subject, fixed_by, set, setting, show};
 use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict};
-use crate::edit::Edit;
+use crate::sshd::Effective;
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -31,18 +31,18 @@ pub static CHECK: Check = Check {
 fn check(input: &Input<'_>) -> Verdict {
     let mut tally = Tally::default();
     for daemon in &input.access.daemons {
-        let quiet = daemon.settings().find(|effective| {
+        let quiet = |effective: &&Effective| {
             let level = effective.text("loglevel");
             ["quiet", "silent", "fatal", "error"].iter().any(|low| level.eq_ignore_ascii_case(low))
-        });
-        let Some(effective) = quiet else { continue };
-        let edit = Edit::SshdSet { config: daemon.config.clone(), keyword: "LogLevel", value: "INFO".to_owned() };
+        };
+        let quiet: Vec<&Effective> = daemon.settings().filter(quiet).collect();
+        let Some(effective) = quiet.first() else { continue };
         let finding = Finding::new(Severity::Low, daemon_subject(daemon), "quiet")
             .with("config", crate::check::path_text(&daemon.config))
             .with("value", effective.text("loglevel"))
-            .reproduce(show(daemon))
-            .fixed_by(edit);
-        tally.fail(setting(finding, effective, "LogLevel", "loglevel"));
+            .reproduce(show(daemon));
+        let edits = quiet.iter().map(|effective| set(daemon, effective, "LogLevel", "INFO")).collect();
+        tally.fail(fixed_by(setting(finding, effective, "LogLevel", "loglevel"), edits));
     }
     super::unread(input, &mut tally);
     tally.verdict()

@@ -1,6 +1,6 @@
 //! `sshd.other-methods`: ways in beside passwords and listed keys, which nobody watches.
 
-use super::{account_subject, accounts, close, daemon_subject, evidence, fixed_by, setting, show, source_words};
+use super::{account_subject, accounts, close, daemon_subject, evidence, fixed_by, set, setting, show, source_words};
 use crate::access::{Grant, Method, SourceAccess};
 use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict};
 use crate::edit::Edit;
@@ -105,7 +105,6 @@ fn check(input: &Input<'_>) -> Verdict {
 /// What stands in the settings of any connection, each value once.
 fn settings(input: &Input<'_>, daemon: &crate::access::DaemonAccess, tally: &mut Tally) {
     let config = crate::check::path_text(&daemon.config);
-    let set = |keyword, value: &str| Edit::SshdSet { config: daemon.config.clone(), keyword, value: value.to_owned() };
     let subject = |rest: &str| format!("{} {rest}", daemon_subject(daemon));
     let mut seen = std::collections::BTreeSet::new();
     for effective in daemon.settings() {
@@ -114,9 +113,9 @@ fn settings(input: &Input<'_>, daemon: &crate::access::DaemonAccess, tally: &mut
             let finding = Finding::new(Severity::High, subject("IgnoreRhosts"), "rhosts")
                 .with("config", &config)
                 .with("value", rhosts)
-                .reproduce(show(daemon))
-                .fixed_by(set("IgnoreRhosts", "yes"));
-            tally.fail(setting(finding, effective, "IgnoreRhosts", "ignorerhosts"));
+                .reproduce(show(daemon));
+            let finding = setting(finding, effective, "IgnoreRhosts", "ignorerhosts");
+            tally.fail(fixed_by(finding, everywhere(daemon, "IgnoreRhosts", rhosts, "yes")));
         }
         for (keyword, key) in [
             ("AuthorizedKeysCommand", "authorizedkeyscommand"),
@@ -129,9 +128,9 @@ fn settings(input: &Input<'_>, daemon: &crate::access::DaemonAccess, tally: &mut
                     .with("config", &config)
                     .with("keyword", keyword)
                     .with("program", program)
-                    .reproduce(show(daemon))
-                    .fixed_by(set(keyword, "none"));
-                tally.fail(setting(finding, effective, keyword, key));
+                    .reproduce(show(daemon));
+                let finding = setting(finding, effective, keyword, key);
+                tally.fail(fixed_by(finding, everywhere(daemon, keyword, effective.text(key), "none")));
             }
         }
         let environment = effective.text("permituserenvironment");
@@ -139,12 +138,22 @@ fn settings(input: &Input<'_>, daemon: &crate::access::DaemonAccess, tally: &mut
             let finding = Finding::new(Severity::High, subject("PermitUserEnvironment"), "environment")
                 .with("config", &config)
                 .with("value", environment)
-                .reproduce(show(daemon))
-                .fixed_by(set("PermitUserEnvironment", "no"));
-            tally.fail(setting(finding, effective, "PermitUserEnvironment", "permituserenvironment"));
+                .reproduce(show(daemon));
+            let finding = setting(finding, effective, "PermitUserEnvironment", "permituserenvironment");
+            tally.fail(fixed_by(finding, everywhere(daemon, "PermitUserEnvironment", environment, "no")));
         }
         authorities(input, effective, &config, &subject, &mut seen, tally);
     }
+}
+
+/// Replaces a value wherever it holds.
+fn everywhere(daemon: &crate::access::DaemonAccess, keyword: &'static str, old: &str, new: &str) -> Vec<Edit> {
+    let key = keyword.to_ascii_lowercase();
+    daemon
+        .settings()
+        .filter(|effective| effective.text(&key) == old)
+        .map(|effective| set(daemon, effective, keyword, new))
+        .collect()
 }
 
 fn authorities(

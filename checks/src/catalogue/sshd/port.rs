@@ -1,6 +1,6 @@
 //! `sshd.port`: the default port answers everybody.
 
-use super::{daemon_subject, setting, show};
+use super::{account_subject, daemon_subject, setting, show};
 use crate::access::{Grant, SourceClass};
 use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict};
 
@@ -36,12 +36,19 @@ fn check(input: &Input<'_>) -> Verdict {
     let mut tally = Tally::default();
     for daemon in &input.access.daemons {
         let outside = |address: &&std::net::SocketAddr| !address.ip().to_canonical().is_loopback();
-        let on_22 = daemon.listeners.iter().filter(outside).any(|address| address.port() == 22);
-        let open = daemon.accounts.iter().any(|account| {
-            let mut public = account.sources.iter().filter(|source| source.class == SourceClass::Public);
-            public.any(|source| source.sure().any(|way| way.grants != Grant::Nothing))
-        });
-        if on_22 && open {
+        if !daemon.listeners.iter().filter(outside).any(|address| address.port() == 22) {
+            continue;
+        }
+        let public = || {
+            daemon.accounts.iter().flat_map(|account| {
+                account
+                    .sources
+                    .iter()
+                    .filter(|source| source.class == SourceClass::Public)
+                    .map(move |source| (account, source))
+            })
+        };
+        if public().any(|(_, source)| source.sure().any(|way| way.grants != Grant::Nothing)) {
             let finding = Finding::new(Severity::Info, daemon_subject(daemon), "default")
                 .with("config", crate::check::path_text(&daemon.config))
                 .reproduce(show(daemon));
@@ -49,6 +56,11 @@ fn check(input: &Input<'_>) -> Verdict {
                 Ok(global) => setting(finding, global, "Port", "port"),
                 Err(_) => finding,
             });
+        } else {
+            for (account, source) in public() {
+                let subject = account_subject(input.access, daemon, account);
+                source.doubts.iter().for_each(|doubt| tally.doubt(subject.clone(), doubt.why.clone()));
+            }
         }
     }
     super::unread(input, &mut tally);
@@ -67,6 +79,7 @@ mod tests {
             Case::pass("UsePAM yes\nPort 2222\n"),
             Case::pass("UsePAM yes\nListenAddress 127.0.0.1\n"),
             Case::unknown("").with_unreadable("/etc/ssh/sshd_config"),
+            Case::unknown("UsePAM yes\nPermitRootLogin no\n").without_shadow(),
         ] {
             expect(&CHECK, &case);
         }

@@ -238,22 +238,8 @@ fn disagreements(input: &Input<'_>, tally: &mut Tally) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Case, expect};
+    use super::super::testing::{Case, expect, process};
     use super::*;
-
-    fn process(argv: &[&str], started: Fact<UnixNanos>) -> Daemon {
-        Daemon {
-            pid: 7,
-            argv: argv.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
-            executable: Fact::Known("/usr/sbin/sshd".into()),
-            executable_deleted: false,
-            process_started: Some(1),
-            started,
-            listeners: Vec::new(),
-            unit: Some("ssh.service".to_owned()),
-            foreign_root: false,
-        }
-    }
 
     #[test]
     fn what_runs_is_compared_with_what_is_there() {

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::access::Access;
-use crate::check::{Check, Finding, Input, Profile, Verdict};
+use crate::catalogue::shown::Drawn;
+use crate::check::{Check, Finding, Profile, Verdict};
 use crate::fact::{Fact, Why};
-use crate::host::Host;
-use crate::observation::Observations;
 use crate::observation::login::{Login, Logins, Teller};
 use crate::observation::sshd::Daemon;
+use crate::observation::{Observations, UnixNanos};
 use crate::policy::Policy;
-use crate::snapshot::Sketch;
+use crate::snapshot::{Sketch, Snapshot};
 
 /// An Ed25519 key: `SHA256:8gN4OgU99kLqnOmMzbQ4OFKtG43g2XnqdhaMHivcaF0`.
 pub(super) const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPPMv7HtfAAGwIvQMkx1wyxFESKRoAX1NIoCm6/Voy1a a\n";
@@ -142,8 +141,10 @@ impl Case {
         self.profile = Profile::Image;
         self
     }
+}
 
-    fn draw(&self) -> Sketch {
+impl Drawn for Case {
+    fn snapshot(&self) -> Snapshot {
         let mut sketch = Sketch::new()
             .program("/usr/sbin/sshd", KEYWORDS)
             .program("/bin/sh", &[])
@@ -175,7 +176,32 @@ impl Case {
         for (path, (uid, mode)) in &self.owners {
             sketch = sketch.owned(path, *uid, *uid, *mode);
         }
-        sketch
+        sketch.snapshot()
+    }
+
+    fn seen(&self) -> Observations {
+        let mut seen = Observations::offline(1_700_000_000);
+        seen.daemons = self.daemons.clone();
+        seen
+    }
+
+    fn policy(&self) -> Policy {
+        Policy::builtin(self.profile)
+    }
+}
+
+/// A running sshd of ssh.service, and when it was started or last reloaded.
+pub(super) fn process(argv: &[&str], started: Fact<UnixNanos>) -> Daemon {
+    Daemon {
+        pid: 7,
+        argv: argv.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
+        executable: Fact::Known("/usr/sbin/sshd".into()),
+        executable_deleted: false,
+        process_started: Some(1),
+        started,
+        listeners: Vec::new(),
+        unit: Some("ssh.service".to_owned()),
+        foreign_root: false,
     }
 }
 
@@ -203,19 +229,12 @@ fn said(verdict: &Verdict) -> Vec<String> {
     each.chain([format!("{doubts:?}")]).collect()
 }
 
-/// Runs a check on a case; what it finds. The verdict must be the one that the case wants.
-pub(super) fn expect(check: &Check, case: &Case) -> Vec<Finding> {
-    let snapshot = case.draw().snapshot();
-    let mut seen = Observations::offline(1_700_000_000);
-    seen.daemons = case.daemons.clone();
-    let (host, need) = Host::read(&snapshot, &seen);
-    assert!(need.is_empty(), "a sketch is complete: {need:?}");
-    let access = Access::resolve(&host, &seen);
-    let policy = Policy::builtin(case.profile);
-    let verdict = (check.check)(&Input { host: &host, seen: &seen, access: &access, policy: &policy });
-    seen.logins = logins();
-    let access = Access::resolve(&host, &seen);
-    let used = (check.check)(&Input { host: &host, seen: &seen, access: &access, policy: &policy });
+/// Runs a check on a case; what it finds. The verdict must be the one that the case wants, and what the check would mend is
+/// mended by that.
+pub(super) fn expect(check: &'static Check, case: &Case) -> Vec<Finding> {
+    let verdict = case.judged(check);
+    let seen = Observations { logins: logins(), ..case.seen() };
+    let used = case.look(&case.snapshot(), &seen, |input| (check.check)(input));
     assert_eq!(said(&verdict), said(&used), "{}: what is found rests on who logged in", check.id);
     let (got, findings) = match &verdict {
         Verdict::Pass => (Want::Pass, Vec::new()),
@@ -228,6 +247,9 @@ pub(super) fn expect(check: &Check, case: &Case) -> Vec<Finding> {
         }
     };
     assert_eq!(got, case.want, "{}\n{case:?}\n{verdict:?}", check.id);
+    if check.id != "sshd.running" {
+        case.mends(check, &findings);
+    }
     for finding in &findings {
         let message = check.message(finding.message).unwrap_or_else(|| panic!("no message {}", finding.message));
         let known: Vec<&str> = finding.params.iter().map(|(name, _)| *name).collect();
