@@ -1,9 +1,10 @@
 //! `sshd.limits`: how many tries, how long, how many at once.
 
 use super::{daemon_subject, fixed_by, set, setting, show};
+use crate::access::DaemonAccess;
 use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict};
 use crate::edit::Edit;
-use crate::sshd::Effective;
+use crate::sshd::{Effective, Origin};
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -86,24 +87,28 @@ fn check(input: &Input<'_>) -> Verdict {
         if let Ok(global) = &daemon.global {
             let value = global.text("maxstartups");
             if unlimited(value) {
-                let edit = Edit::SshdSet {
-                    config: daemon.config.clone(),
-                    keyword: "MaxStartups",
-                    value: "10:30:100".to_owned(),
-                };
                 let finding =
                     Finding::new(Severity::Low, format!("{} MaxStartups", daemon_subject(daemon)), "unlimited")
                         .with("config", &config)
                         .with("keyword", "MaxStartups")
                         .with("value", value)
                         .reproduce(show(daemon))
-                        .fixed_by(edit);
+                        .fixed_by(startups(daemon, global));
                 tally.fail(setting(finding, global, "MaxStartups", "maxstartups"));
             }
         }
     }
     super::unread(input, &mut tally);
     tally.verdict()
+}
+
+/// The last MaxStartups wins before OpenSSH 10.1 (`servconf.c`), so that the line itself is changed.
+fn startups(daemon: &DaemonAccess, global: &Effective) -> Edit {
+    let (keyword, value) = ("MaxStartups", "10:30:100".to_owned());
+    match global.value("maxstartups").map(|value| &value.origin) {
+        Some(Origin::Line { file, line }) => Edit::SshdLine { file: file.clone(), line: *line, keyword, value },
+        _ => Edit::SshdSet { config: daemon.config.clone(), keyword, value },
+    }
 }
 
 /// `start:rate:full`: with a rate of 0 nothing is dropped before the last figure; beyond a thousand it protects nothing.
@@ -125,6 +130,10 @@ mod tests {
             Case::fail(&good.replace("Tries 4", "Tries 20"), &["sshd:/etc/ssh/sshd_config MaxAuthTries range"]),
             Case::fail(&good.replace("Time 60", "Time 0"), &["sshd:/etc/ssh/sshd_config LoginGraceTime range"]),
             Case::fail(&format!("MaxStartups 5000\n{good}"), &["sshd:/etc/ssh/sshd_config MaxStartups unlimited"]),
+            Case::fail(
+                &format!("{good}MaxStartups 2000\nMaxStartups 10:30:4000\n"),
+                &["sshd:/etc/ssh/sshd_config MaxStartups unlimited"],
+            ),
             Case::fail(
                 &format!("{good}Match User ann\nMaxAuthTries 30\n"),
                 &["sshd:/etc/ssh/sshd_config MaxAuthTries range"],

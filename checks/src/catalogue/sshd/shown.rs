@@ -138,7 +138,7 @@ pub(crate) fn rows() -> Vec<Shown> {
                 Case::unknown(open).without_shadow(),
             ],
         ),
-        // That a reload mends it shows only where sshd runs: `sshd_stale` in the tests of the whole program.
+        // When a daemon read its files is observed, not drawn: the reload is what the plan can show.
         row(
             &running::CHECK,
             &[
