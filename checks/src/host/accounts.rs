@@ -24,8 +24,10 @@ pub const SHADOW: &str = "/etc/shadow";
 /// `/etc/login.defs`
 pub const LOGIN_DEFS: &str = "/etc/login.defs";
 
-/// The account files and their backups, those that anybody may read first.
-pub const FILES: [&str; 9] = [
+/// The account files and their backups, and those of access control (`hosts_access(5)`), those that anybody may read first.
+pub const FILES: [&str; 11] = [
+    "/etc/hosts.allow",
+    "/etc/hosts.deny",
     PASSWD,
     "/etc/passwd-",
     "/etc/group",
@@ -56,7 +58,7 @@ pub struct Accounts {
     pub shells: Fact<Vec<PathBuf>>,
     /// Which of `/etc/nologin`, `/run/nologin` and `/var/run/nologin` stand: logins other than root's are refused (`nologin(5)`).
     pub nologin: Fact<Vec<PathBuf>>,
-    /// Owner and mode of the account files and their backups, links followed.
+    /// Owner and mode of [`FILES`], links followed.
     pub files: Vec<(&'static str, Fact<Meta>)>,
     /// Lines of the files that are odd, with the file.
     pub defects: Vec<(&'static str, Defect)>,

@@ -1,4 +1,4 @@
-//! `accounts.files`: who can read and write the account files.
+//! `accounts.files`: who can read and write the account files, and those of access control.
 
 use super::BASELINE;
 use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict};
@@ -13,19 +13,24 @@ pub static CHECK: Check = Check {
         en: "Account files belong to root and are closed to others", zh: "账号文件的属主和权限正确"
     },
     rationale: Text {
-        en: "Who writes passwd, group or sudoers is root; who reads shadow, or an old copy of it, has every hash to try at leisure.",
-        zh: "能写 passwd、group 就等于 root；能读 shadow 或其备份，就能拿到所有哈希慢慢破解。",
+        en: "Who writes passwd or group is root; who reads shadow, or an old copy of it, has every hash to try at leisure. hosts.allow and \
+             hosts.deny say whom wrapped services let in, and name commands that they run as root.",
+        zh: "能写 passwd、group 就等于 root；能读 shadow 或其备份，就能拿到所有哈希慢慢破解。hosts.allow、hosts.deny 决定 TCP Wrapper 服务放行哪些来源，\
+             其中的命令会以 root 身份执行。",
     },
     severity: Severity::High,
     profiles: &[Profile::Basic, Profile::Enhanced, Profile::Image],
     scope: Scope::Both,
-    references: &[Reference { source: BASELINE, item: "CheckId 13 设置用户权限配置文件的权限" }],
-    reads: &["owner and mode of passwd, group, shadow, gshadow, their backups and opasswd"],
+    references: &[
+        Reference { source: BASELINE, item: "CheckId 12 访问控制配置文件的权限设置" },
+        Reference { source: BASELINE, item: "CheckId 13 设置用户权限配置文件的权限" },
+    ],
+    reads: &["owner and mode of passwd, group, shadow, gshadow, their backups and opasswd, hosts.allow, hosts.deny"],
     fix: Some(Text { en: "sets owner and mode", zh: "修正属主和权限" }),
     remedy: Text {
-        en: "`chown root:root` and `chmod 0644` for passwd and group; `chmod 0400` for shadow and gshadow (root:shadow and 0640 on \
+        en: "`chown root:root` and `chmod 0644` for passwd, group, hosts.allow and hosts.deny; `chmod 0400` for shadow and gshadow (root:shadow and 0640 on \
              Debian and Ubuntu).",
-        zh: "passwd、group 执行 `chown root:root` 与 `chmod 0644`；shadow、gshadow 执行 `chmod 0400`（Debian、Ubuntu 为 root:shadow、0640）。",
+        zh: "passwd、group、hosts.allow、hosts.deny 执行 `chown root:root` 与 `chmod 0644`；shadow、gshadow 执行 `chmod 0400`（Debian、Ubuntu 为 root:shadow、0640）。",
     },
     messages: &[
         Message {
@@ -122,8 +127,15 @@ mod tests {
             ("/etc/passwd", 0, 0, 0o646, &["file:/etc/passwd mode"]),
             ("/etc/passwd", 0, 0, 0o4644, &["file:/etc/passwd mode"]),
             ("/etc/passwd", 0, 42, 0o644, &["file:/etc/passwd owner"]),
+            ("/etc/hosts.allow", 0, 0, 0o644, &[]),
+            ("/etc/hosts.allow", 0, 0, 0o664, &["file:/etc/hosts.allow mode"]),
+            ("/etc/hosts.deny", 1000, 0, 0o644, &["file:/etc/hosts.deny owner"]),
         ] {
-            let case = Case::new().owned(file, uid, gid, mode);
+            let mut case = Case::new();
+            if file.starts_with("/etc/hosts") {
+                case = case.file(file, "ALL: 10.0.0.0/8\n");
+            }
+            let case = case.owned(file, uid, gid, mode);
             assert_eq!(case.findings(&CHECK), want, "{file} {uid}:{gid} {mode:o}");
         }
         let backup = Case::new().file("/etc/shadow-", "").owned("/etc/shadow-", 0, 0, 0o604);
@@ -132,6 +144,8 @@ mod tests {
 
     #[test]
     fn the_fix_mends_it() {
+        let deny = Case::new().file("/etc/hosts.deny", "ALL: ALL\n").owned("/etc/hosts.deny", 0, 1000, 0o666);
+        assert!(deny.becomes(&CHECK, "/etc/hosts.deny").starts_with("0:0 0644 ALL"));
         let case = Case::new().owned("/etc/shadow", 0, 42, 0o646);
         assert_eq!(case.finding(&CHECK).fix, [Edit::Chmod { file: "/etc/shadow".into(), mode: 0o640 }]);
         assert!(case.becomes(&CHECK, "/etc/shadow").starts_with("0:42 0640 root:"));
