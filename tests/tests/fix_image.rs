@@ -38,7 +38,8 @@ WantedBy=multi-user.target
 const LEFT: &str = "
     useradd -m -s /bin/bash ann; echo 'ann:Aliyun@123' | chpasswd; echo 'root:Pa55-root-word' | chpasswd
     printf 'PermitRootLogin yes\\nPasswordAuthentication yes\\nX11Forwarding yes\\n' | cat - /etc/ssh/sshd_config >/tmp/n; cat /tmp/n >/etc/ssh/sshd_config; rm /tmp/n
-    chmod 644 /etc/shadow
+    chmod 644 /etc/shadow; mkdir -p /etc/systemd/system/sockets.target.wants
+    for at in sockets multi-user; do ln -s /lib/systemd/system/rpcbind.socket /etc/systemd/system/$at.target.wants/rpcbind.socket; done
     ln -s /etc/systemd/system/first-boot.service /etc/systemd/system/multi-user.target.wants/first-boot.service";
 
 #[test]
@@ -69,6 +70,10 @@ fn a_fixed_image_boots_and_lets_its_owner_in() {
         assert!(said.contains("DONE: transaction"), "{name}: {said}");
         nothing_outside_is_written(&std::fs::read_to_string(&log).unwrap(), &root, name);
 
+        for target in ["sockets", "multi-user"] {
+            let link = image.path(&format!("/etc/systemd/system/{target}.target.wants/rpcbind.socket"));
+            assert!(link.symlink_metadata().is_err(), "{name}: {} still starts rpcbind: {said}", link.display());
+        }
         let shadow = std::fs::read_to_string(image.path("/etc/shadow")).unwrap();
         assert!(
             shadow.lines().any(|line| line.starts_with("ann:!")),

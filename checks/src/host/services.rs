@@ -29,7 +29,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// Reads `*.wants` and `*.requires` of `/etc/systemd/system`, `inetd.conf` and `xinetd.d`.
+    /// Reads `*.wants` and `*.requires` of `/etc/systemd/system`, `inetd.conf`, `xinetd.conf` and `xinetd.d`.
     pub fn read(reader: &Reader<'_>) -> Self {
         let mut out = Self::default();
         for pattern in ["/etc/systemd/system/*.wants/*", "/etc/systemd/system/*.requires/*"] {
@@ -46,21 +46,29 @@ impl Services {
             let (name, by) = ((*name).to_owned(), format!("inetd: {name}"));
             Some(Enabled { name, by, file: inetd.clone(), line: Some(number) })
         });
-        for file in out.glob(reader, "/etc/xinetd.d/*") {
-            let (mut service, mut disabled) = (None, false);
-            out.lines(reader, &file, |number, words| {
-                match words {
-                    ["service", name, ..] => service = Some(((*name).to_owned(), number)),
-                    ["disable", "=", value, ..] => disabled = *value == "yes",
-                    _ => {}
-                }
-                None
-            });
-            if let Some((name, line)) = service.filter(|_| !disabled) {
-                out.enabled.push(Enabled { by: format!("xinetd: {name}"), name, file, line: Some(line) });
-            }
+        let fragments = out.glob(reader, "/etc/xinetd.d/*");
+        for file in [PathBuf::from("/etc/xinetd.conf")].into_iter().chain(fragments) {
+            out.xinetd(reader, &file);
         }
         out
+    }
+
+    /// A file may hold several services, each in a block (`xinetd.conf(5)`).
+    fn xinetd(&mut self, reader: &Reader<'_>, file: &Path) {
+        let mut open: Option<Enabled> = None;
+        self.lines(reader, file, |number, words| match words {
+            ["service", name, ..] => {
+                let (name, by) = ((*name).to_owned(), format!("xinetd: {name}"));
+                open.replace(Enabled { name, by, file: file.to_path_buf(), line: Some(number) })
+            }
+            ["disable", "=", "yes", ..] => {
+                open = None;
+                None
+            }
+            ["}", ..] => open.take(),
+            _ => None,
+        });
+        self.enabled.extend(open);
     }
 
     fn glob(&mut self, reader: &Reader<'_>, pattern: &str) -> Vec<PathBuf> {

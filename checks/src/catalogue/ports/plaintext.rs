@@ -29,7 +29,10 @@ pub static CHECK: Check = Check {
         item: "close ports 21, 23, 25, 111, 427, 631",
     }],
     reads: &["listening sockets and owners", "enabled units", "inetd and xinetd configuration"],
-    fix: Some(Text { en: "stops and disables the unit", zh: "停止并禁用对应的 systemd 单元" }),
+    fix: Some(Text {
+        en: "stops and disables the unit; in an image, takes the links away that start it",
+        zh: "停止并禁用对应的 systemd 单元；在镜像中则删除启动它的链接",
+    }),
     remedy: Text {
         en: "Stop and disable the service; use SSH and SFTP instead.",
         zh: "停止并禁用该服务，改用 SSH 和 SFTP。",
@@ -94,13 +97,18 @@ fn listening(input: &Input<'_>, tally: &mut Tally) {
         let runs = |service: &&Service| service.3.contains(&owner.as_str());
         let listens = |service: &&Service| service.2.contains(&(listener.protocol, listener.port));
         let found = SERVICES.iter().find(runs).or_else(|| SERVICES.iter().find(listens));
-        let Some(service) = found.filter(|_| !OTHERS.contains(&owner.as_str())) else { continue };
         // A container's own ports are not the host's.
-        if is_local(listener)
-            || listener.namespace.is_some()
-            || is_allowed(listener, input)
-            || !said.insert(subject(listener))
-        {
+        if is_local(listener) || listener.namespace.is_some() || is_allowed(listener, input) {
+            continue;
+        }
+        let Some(service) = found.filter(|_| !OTHERS.contains(&owner.as_str())) else {
+            // On another port only the program tells.
+            if let Fact::Unknown(why) = &listener.owners {
+                tally.doubt(subject(listener), why.clone());
+            }
+            continue;
+        };
+        if !said.insert(subject(listener)) {
             continue;
         }
         let finding = about(Finding::new(service.1, subject(listener), "listens").with("service", service.0), listener);
@@ -115,20 +123,28 @@ fn enabled(input: &Input<'_>, tally: &mut Tally) {
     for (file, why) in &input.host.services.unread {
         tally.doubt(format!("file:{}", path_text(file.clone())), why.clone());
     }
-    for Enabled { name, by, file, line } in &input.host.services.enabled {
+    let enabled = &input.host.services.enabled;
+    let mut said = BTreeSet::new();
+    for Enabled { name, by, file, line } in enabled {
         let Some(service) = SERVICES.iter().find(|service| service.4.contains(&name.as_str())) else { continue };
+        // Of one service over both families, or from two targets, once.
+        if !said.insert(by) {
+            continue;
+        }
         let finding = Finding::new(service.1, format!("unit:{by}"), "enabled")
             .with("service", service.0)
             .with("unit", by.clone())
             .seen(path_text(file.clone()), *line, by.clone());
-        let stops = by.ends_with(".service") || by.ends_with(".socket");
-        tally.fail(if stops { finding.fixed_by(Edit::StopUnit { unit: by.clone() }) } else { finding });
+        // Nothing runs in an image that could be asked to disable it.
+        let links = enabled.iter().filter(|one| one.by == *by && one.line.is_none());
+        let gone = links.map(|link| Edit::Erase { path: link.file.clone(), leave_empty: false });
+        tally.fail(gone.fold(finding, Finding::fixed_by));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::Scene;
+    use super::super::testing::{Scene, listener};
     use super::*;
     use crate::snapshot::Sketch;
 
@@ -148,6 +164,9 @@ mod tests {
             assert_eq!(Scene::one(text).findings(&CHECK), Vec::from_iter(expected), "{text}");
         }
         assert!(matches!(Scene::blind().run(&CHECK), Verdict::Unknown(_)));
+        let mut strangers = listener("tcp :: 2121 /usr/sbin/vsftpd");
+        strangers.owners = Fact::Unknown(crate::fact::Why::Denied);
+        assert!(matches!(Scene::of(vec![strangers]).run(&CHECK), Verdict::Unknown(_)));
         let Verdict::Fail(findings, _) = Scene::one("tcp :: 21 /usr/sbin/vsftpd").run(&CHECK) else { panic!("pass") };
         assert_eq!(findings[0].fix, [Edit::StopUnit { unit: "x.service".into() }]);
     }
@@ -165,8 +184,12 @@ mod tests {
             .link(wants, "/usr/lib/systemd/system/vsftpd.service")
             .link("/etc/systemd/system/sockets.target.wants/telnet.socket", "/lib/systemd/system/telnet.socket")
             .link("/etc/systemd/system/multi-user.target.wants/nginx.service", "/x")
-            .file("/etc/inetd.conf", "#ftp stream\nfinger stream tcp nowait nobody /usr/sbin/tcpd\n")
-            .file("/etc/xinetd.d/tftp", "service tftp\n{\n  disable = no\n}\n")
+            .file(
+                "/etc/inetd.conf",
+                "#ftp stream\nfinger stream tcp nowait nobody /usr/sbin/tcpd\nfinger stream tcp6\n",
+            )
+            .file("/etc/xinetd.conf", "defaults\n{\n  log_type = SYSLOG\n}\nincludedir /etc/xinetd.d\n")
+            .file("/etc/xinetd.d/tftp", "service tftp\n{\n  disable = no\n}\nservice exec\n{\n  disable = yes\n}\n")
             .file("/etc/xinetd.d/rsh", "service shell\n{\n\tdisable\t= yes\n}\n");
         assert_eq!(
             image(sketch).findings(&CHECK),
