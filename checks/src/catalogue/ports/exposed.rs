@@ -10,7 +10,7 @@ use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Se
 use crate::edit::Edit;
 use crate::fact::{Fact, Why};
 use crate::observation::firewall::{Published, Reach};
-use crate::observation::socket::{Listener, Protocol};
+use crate::observation::socket::{Listener, Protocol, Sockets};
 use crate::policy::AllowedListener;
 
 /// The check.
@@ -123,21 +123,38 @@ fn check(input: &Input<'_>) -> Verdict {
             tally.fail(exposed(listener, public, input));
         }
     }
-    if let Some(firewall) = input.seen.firewall.known() {
-        // What is kept from strangers before it is translated is not among them.
-        for published in firewall.published.iter().filter(|published| reaches(published, input)) {
-            let at = (published.protocol, published.port);
-            let listens = |listener: &Listener| {
-                listener.namespace.is_none() && (listener.protocol, listener.port) == at && !is_local(listener)
-            };
-            let subject = format!("published:{}/{}", word(published.protocol), published.port);
-            // A proxy process that listens on the same port was told of above.
-            if !sockets.listeners.iter().any(listens) && !allowed(published, input) && said.insert(subject.clone()) {
-                tally.fail(forwarded(published, subject, public, input));
+    match &input.seen.firewall {
+        Fact::Known(firewall) => {
+            for published in &firewall.published {
+                judge_published(published, sockets, public, input, &mut said, &mut tally);
             }
         }
+        Fact::Absent => {}
+        // What is published without a listener stands in the rules alone.
+        Fact::Unknown(why) => tally.doubt("firewall", why.clone()),
     }
     tally.verdict()
+}
+
+/// What is kept from strangers before it is translated is not among the published ports.
+fn judge_published(
+    published: &Published,
+    sockets: &Sockets,
+    public: Result<bool, &Why>,
+    input: &Input<'_>,
+    said: &mut BTreeSet<String>,
+    tally: &mut Tally,
+) {
+    let at = (published.protocol, published.port);
+    let listens = |listener: &Listener| {
+        listener.namespace.is_none() && (listener.protocol, listener.port) == at && !is_local(listener)
+    };
+    let subject = format!("published:{}/{}", word(published.protocol), published.port);
+    // A proxy process that listens on the same port was told of before.
+    let told = sockets.listeners.iter().any(listens);
+    if reaches(published, input) && !told && !allowed(published, input) && said.insert(subject.clone()) {
+        tally.fail(forwarded(published, subject, public, input));
+    }
 }
 
 fn service(listener: &Listener) -> Option<&'static Service> {
@@ -188,9 +205,11 @@ fn reached(listener: &Listener, input: &Input<'_>) -> Reach {
     firewall.map_or(Reach::Open, |firewall| firewall.reach(listener.protocol, listener.address, listener.port))
 }
 
-/// Whether an allowed listener is as closed as policy wants it: to everybody, or behind rules that do not let everybody in.
+/// Whether an allowed listener is as closed as policy wants it: to everybody, or behind rules that do not let everybody in. Where the rules
+/// could not be read that is doubted, not denied.
 fn keeps_to(allowed: &AllowedListener, listener: &Listener, input: &Input<'_>) -> bool {
-    allowed.sources.is_empty() || reached(listener, input) != Reach::Open
+    let unread = matches!(input.seen.firewall, Fact::Unknown(_));
+    allowed.sources.is_empty() || unread || reached(listener, input) != Reach::Open
 }
 
 /// Whether the host firewall lets nobody in, whoever it is.
@@ -296,6 +315,7 @@ fn forwarded(published: &Published, subject: String, public: Result<bool, &Why>,
 mod tests {
     use super::super::testing::{Scene, listener};
     use super::*;
+    use crate::check::Doubt;
     use crate::observation::firewall::{Asked, Firewall, PortRule};
 
     fn firewall(accepts_any: Option<bool>) -> Fact<Firewall> {
@@ -404,6 +424,13 @@ mod tests {
         let mut scene = Scene::one("tcp 10.0.0.5 8080 /opt/app");
         scene.seen.metadata = Fact::Unknown(Why::TimedOut);
         assert!(matches!(scene.run(&CHECK), Verdict::Unknown(_)), "private: exposed only with a public address");
+        // A port that is published without a listener, and what limits an allowed one, stand in rules that were not read.
+        let mut scene = Scene::one("tcp 0.0.0.0 6379 /usr/bin/redis-server");
+        let sources = vec!["10.0.0.0/8".into()];
+        scene.policy.allowed_listeners = vec![AllowedListener { port: Some(6379), sources, ..Default::default() }];
+        scene.seen.firewall = Fact::Unknown(Why::Denied);
+        let doubt = Doubt { subject: "firewall".to_owned(), why: Why::Denied };
+        assert_eq!(scene.run(&CHECK), Verdict::Unknown(vec![doubt]));
     }
 
     #[test]
