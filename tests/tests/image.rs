@@ -15,6 +15,7 @@ use hostward_tests::ssh::{Client, Session, With};
 use hostward_tests::suite::{Overlay, Suite, chosen, run_directory};
 use hostward_tests::tier::Tier;
 use hostward_tests::{binary, results};
+use tempfile::TempDir;
 
 const TEST: &str = "image";
 /// What must be found nowhere afterwards.
@@ -49,6 +50,9 @@ const LEFT: &str = r#"
     mkdir -p /var/log/site; chown ann /var/log/site; echo S3cret-of-the-builder >/var/log/site/access.log
     mkdir -p /tmp/deep/er /var/tmp/x; echo S3cret-of-the-builder | tee /tmp/script_1234.sh /tmp/deep/er/y /var/tmp/x/z >/var/mail/root
     echo 'rootpw --iscrypted S3cret-of-the-builder' >/root/anaconda-ks.cfg; echo S3cret-of-the-builder >/var/crash/core
+    mkdir -p /etc/iscsi /usr/lib/open-iscsi; echo InitiatorName=iqn.1993-08.org.debian:01:f4b2 >/etc/iscsi/initiatorname.iscsi
+    echo '#!/bin/sh' >/usr/lib/open-iscsi/startup-checks.sh
+    for cache in /root/.npm/_logs /home/ann/.cache/pip/http; do mkdir -p $cache; echo S3cret-of-the-builder >$cache/x; done
     echo "ann:1000:1:$(grep ^ann: /etc/shadow | cut -d: -f2)" >/etc/security/opasswd; chmod 600 /etc/security/opasswd"#;
 
 /// ECS's own words for cloud-init; nothing is to be asked for a network that is there already.
@@ -131,6 +135,8 @@ fn cleaned(suite: &Suite, layer: Option<&Path>, builder: &str) -> Overlay {
     for gone in ["/var/lib/cloud/instance", "/var/lib/systemd/credential.secret", "/var/lib/systemd/random-seed"] {
         assert!(fs::symlink_metadata(image.path(gone)).is_err(), "{suite}: {gone}");
     }
+    let name = fs::read_to_string(image.path("/etc/iscsi/initiatorname.iscsi")).unwrap();
+    assert_eq!(name, "GenerateName=yes\n", "{suite}");
     locked(&fs::read_to_string(image.path("/etc/shadow")).unwrap(), suite.name());
     image
 }
@@ -173,6 +179,31 @@ fn key_pair(dir: &Path, name: &str) -> (PathBuf, String) {
     ssh_keygen(&["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", path.to_str().unwrap()]).unwrap();
     let line = fs::read_to_string(path.with_extension("pub")).unwrap();
     (path, line)
+}
+
+/// A suite with cloud-init, and the key pairs of who builds an image and of whose instances are made of it.
+struct Cloud {
+    suite: Suite,
+    cloud_init: PathBuf,
+    builder: (PathBuf, String),
+    owner: (PathBuf, String),
+    _keys: TempDir,
+}
+
+/// The suite where it can be had; else that is told.
+fn cloud(name: &str) -> Option<Cloud> {
+    let Ok(suite) = Suite::find(name) else {
+        results::skipped(TEST, name, "no root file system");
+        return None;
+    };
+    let Ok(cloud_init) = suite.cloud_init() else {
+        results::skipped(TEST, name, "NOT TESTED: cloud-init is not in the cache");
+        return None;
+    };
+    let keys = run_directory("keys").unwrap();
+    let builder = key_pair(keys.path(), "packer_builder");
+    let owner = key_pair(keys.path(), "owner");
+    Some(Cloud { suite, cloud_init, builder, owner, _keys: keys })
 }
 
 /// Nothing that opened the builder's host opens this one.
@@ -259,17 +290,10 @@ fn instances_of_a_cleaned_image_are_new_and_their_owners() {
         &["bullseye", "bookworm", "trixie", "sid", "bionic", "focal", "jammy", "noble", "resolute"],
     );
     for name in chosen(suites) {
-        let Ok(suite) = Suite::find(name) else {
-            results::skipped(TEST, name, "no root file system");
+        let Some(Cloud { suite, cloud_init, builder: (builder, line), owner: (owner, public), _keys }) = cloud(name)
+        else {
             continue;
         };
-        let Ok(cloud_init) = suite.cloud_init() else {
-            results::skipped(TEST, name, "NOT TESTED: cloud-init is not in the cache");
-            continue;
-        };
-        let keys = run_directory("keys").unwrap();
-        let (builder, line) = key_pair(keys.path(), "packer_builder");
-        let (owner, public) = key_pair(keys.path(), "owner");
         let image = cleaned(&suite, Some(&cloud_init), &line);
         for (path, content) in cloud_of_a_container(&cloud_init) {
             image.write(path, content, 0o644).unwrap();
@@ -301,18 +325,11 @@ fn a_builder_seals_its_own_instance_over_ssh() {
         results::skipped(TEST, "a seal over ssh", "in the long size only");
     }
     for name in chosen(suites) {
-        let (Ok(suite), Ok(binary)) = (Suite::find(name), binary()) else {
-            results::skipped(TEST, name, "no root file system");
+        let Some(Cloud { suite, cloud_init, builder: (builder, line), owner: (owner, public), _keys }) = cloud(name)
+        else {
             continue;
         };
-        let Ok(cloud_init) = suite.cloud_init() else {
-            results::skipped(TEST, name, "NOT TESTED: cloud-init is not in the cache");
-            continue;
-        };
-        let keys = run_directory("keys").unwrap();
-        let (builder, line) = key_pair(keys.path(), "packer_builder");
-        let (owner, public) = key_pair(keys.path(), "owner");
-        let mut plan = Host::of(&suite).layer(&cloud_init).bind(&binary, "/usr/local/bin/hostward");
+        let mut plan = Host::of(&suite).layer(&cloud_init).bind(&binary().unwrap(), "/usr/local/bin/hostward");
         for (path, content) in cloud_of_a_container(&cloud_init) {
             plan = plan.file(path, content, 0o644);
         }

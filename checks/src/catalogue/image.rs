@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::check::{Finding, Input, Tally, path_text};
 use crate::edit::Edit;
 use crate::fact::Fact;
-use crate::host::image::{Becomes, Image, Leftover, What};
+use crate::host::image::{Becomes, GENERATE_NAME, Image, Leftover, What};
 
 pub mod credentials;
 pub mod identity;
@@ -42,15 +42,21 @@ fn file_subject(path: &Path) -> String {
     format!("file:{}", path_text(path))
 }
 
-/// What is done about a leftover: nothing of it is kept.
-fn erase(leftover: &Leftover) -> Edit {
-    Edit::Erase { path: leftover.path.clone(), leave_empty: leftover.becomes == Becomes::Empty }
+/// What is done about a leftover, where anything is: nothing of it is kept, but for a name that a line takes the place of.
+fn mended(leftover: &Leftover) -> Option<Edit> {
+    let path = leftover.path.clone();
+    match leftover.becomes {
+        Becomes::Nothing | Becomes::NoDirectory => Some(Edit::Erase { path, leave_empty: false }),
+        Becomes::Empty => Some(Edit::Erase { path, leave_empty: true }),
+        Becomes::GenerateName => Some(Edit::WriteFile { file: path, content: GENERATE_NAME.to_owned(), mode: 0o600 }),
+        Becomes::Stays => None,
+    }
 }
 
 /// A finding about one file: the message's only parameter is `file`.
 fn about_file(finding: Finding, leftover: &Leftover) -> Finding {
     let file = path_text(&leftover.path);
-    finding.with("file", &file).seen(&file, None, "").fixed_by(erase(leftover))
+    mended(leftover).into_iter().fold(finding.with("file", &file).seen(&file, None, ""), Finding::fixed_by)
 }
 
 /// A finding about everything found in a directory: how many, and the first names.
@@ -63,5 +69,6 @@ fn about_all(finding: Finding, dir: &Path, all: &[&Leftover]) -> Finding {
     }
     let count = i64::try_from(files.len()).unwrap_or(i64::MAX);
     let finding = finding.with("dir", path_text(dir)).with_number("count", count).with_list("files", names);
-    all.iter().fold(finding.seen(path_text(dir), None, ""), |finding, one| finding.fixed_by(erase(one)))
+    let edits = all.iter().filter_map(|one| mended(one));
+    edits.fold(finding.seen(path_text(dir), None, ""), Finding::fixed_by)
 }

@@ -30,6 +30,7 @@ pub(super) fn of(edit: &Edit) -> &'static [&'static Guard] {
         Edit::LockPassword { .. } => const { &[&AGENTS, &BANG_LOCK, &ROOT_PASSWORD, &PASSWORD_USES] },
         Edit::ForgetPassword { .. } => const { &[&AGENTS, &BANG_LOCK, &ROOT_PASSWORD, &PASSWORD_USES, &LAST_STEP] },
         Edit::Erase { .. } => const { &[&AGENTS, &NEW_HOST_KEYS, &LAST_STEP] },
+        Edit::WriteFile { .. } => const { &[&AGENTS, &LAST_STEP] },
         Edit::SetAgeing { .. } => const { &[&AGENTS, &AGEING] },
         Edit::SetKey { .. } => const { &[&AGENTS, &LOCKOUT] },
         Edit::RemoveLine { .. } => const { &[&AGENTS, &KEY_REASON] },
@@ -39,7 +40,6 @@ pub(super) fn of(edit: &Edit) -> &'static [&'static Guard] {
         Edit::SshdReload { .. }
         | Edit::SetShell { .. }
         | Edit::SetKernel { .. }
-        | Edit::WriteFile { .. }
         | Edit::StopUnit { .. }
         | Edit::LimitPort { .. }
         | Edit::LimitMetadata { .. } => const { &[&AGENTS] },
@@ -69,7 +69,7 @@ mod tests {
             (Edit::SetShell { user: user(), shell: "/" }, &[]),
             (Edit::SetAgeing { user: user(), min: None, max: None, warn: None }, &["accounts.ageing"]),
             (Edit::SetKey { file: file(), key: "k", value: user() }, &["accounts.lockout"]),
-            (Edit::WriteFile { file: file(), content: user(), mode: 0 }, &[]),
+            (Edit::WriteFile { file: file(), content: user(), mode: 0 }, &["image.last-step"]),
             (Edit::RemoveLine { file: file(), line: 1, key }, &["keys.reason"]),
             (Edit::Chmod { file: file(), mode: 0 }, &["keys.readers"]),
             (Edit::Chown { file: file(), uid: 0, gid: 0 }, &["keys.readers"]),

@@ -13,6 +13,7 @@ use crate::snapshot::Reader;
 mod places;
 mod walk;
 
+pub use places::{GENERATE_NAME, INITIATOR_NAME};
 use walk::Finder;
 
 /// What was found, and where could not be looked.
@@ -54,6 +55,8 @@ pub enum What {
     HostSecret,
     /// A lease of DHCP, or what a host tells itself apart with there.
     Lease,
+    /// The name that iSCSI's servers know this host by.
+    InitiatorName,
     /// What cloud-init remembers of the instance that it prepared.
     CloudInit,
     /// What somebody typed.
@@ -83,6 +86,10 @@ pub enum Becomes {
     Empty,
     /// Nothing: it is a directory that is empty then.
     NoDirectory,
+    /// A line of [`GENERATE_NAME`].
+    GenerateName,
+    /// Nothing here makes it anew: it stays, and is told.
+    Stays,
 }
 
 impl Image {
@@ -96,6 +103,10 @@ impl Image {
             places::home(&mut finder, home);
         }
         places::own(&mut finder);
+        // Last, for they may be large: what they use up of the limits nothing else lacks.
+        for home in homes(accounts) {
+            places::caches(&mut finder, home);
+        }
         finder.end()
     }
 

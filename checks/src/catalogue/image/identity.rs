@@ -2,7 +2,7 @@
 
 use super::{REVEALING, about_all, about_file, file_subject, image};
 use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict};
-use crate::host::image::{Leftover, What};
+use crate::host::image::{Becomes, Leftover, What};
 
 /// The check.
 pub static CHECK: Check = Check {
@@ -27,10 +27,12 @@ pub static CHECK: Check = Check {
         "DHCP leases",
         "random seeds",
         "credential.secret",
+        "iSCSI's initiator name",
     ],
     fix: Some(Text {
-        en: "empties /etc/machine-id, and removes what the first boot makes anew. Nothing of it is kept",
-        zh: "清空 /etc/machine-id，并删除首次启动会重新生成的内容。不保留任何副本",
+        en: "empties /etc/machine-id, and removes what the first boot makes anew. Nothing of it is kept; an iSCSI initiator name is told to be made \
+             anew where the distribution does that",
+        zh: "清空 /etc/machine-id，并删除首次启动会重新生成的内容。不保留任何副本；在发行版支持时，使 iSCSI initiator 名称重新生成",
     }),
     remedy: Text {
         en: "Empty /etc/machine-id (`: > /etc/machine-id`), run `cloud-init clean`, and remove host keys, DHCP leases and random \
@@ -70,6 +72,21 @@ pub static CHECK: Check = Check {
             },
         },
         Message {
+            id: "initiator-name",
+            text: Text {
+                en: "{file} gives every instance the same iSCSI initiator name",
+                zh: "{file} 使所有实例拥有相同的 iSCSI initiator 名称",
+            },
+        },
+        Message {
+            id: "initiator-name-stays",
+            text: Text {
+                en: "{file} gives every instance the same iSCSI initiator name, and nothing here makes it anew: have the first boot write it \
+                     (iscsi-iname)",
+                zh: "{file} 使所有实例拥有相同的 iSCSI initiator 名称，且本机不会重新生成：请在首次启动时写入（iscsi-iname）",
+            },
+        },
+        Message {
             id: "cloud-init",
             text: Text {
                 en: "cloud-init has kept {count} files about the instance that it ran on, in {dir}: {files}",
@@ -90,13 +107,18 @@ const KINDS: [(What, &str); 5] = [
 
 fn check(input: &Input<'_>) -> Verdict {
     let mut tally = Tally::new();
-    let all: Vec<What> = KINDS.iter().map(|(what, _)| *what).chain([What::CloudInit]).collect();
+    let all: Vec<What> = KINDS.iter().map(|(what, _)| *what).chain([What::CloudInit, What::InitiatorName]).collect();
     let Some(image) = image(input, &all, &mut tally) else { return tally.verdict() };
     for (what, message) in KINDS {
         for leftover in image.of(what) {
             let finding = Finding::new(Severity::High, file_subject(&leftover.path), message);
             tally.fail(about_file(finding, leftover));
         }
+    }
+    // Nobody has to be misled by it who does not use iSCSI.
+    for leftover in image.of(What::InitiatorName) {
+        let message = if leftover.becomes == Becomes::Stays { "initiator-name-stays" } else { "initiator-name" };
+        tally.fail(about_file(Finding::new(Severity::Low, file_subject(&leftover.path), message), leftover));
     }
     let state: Vec<&Leftover> = image.of(What::CloudInit).collect();
     if !state.is_empty() {
@@ -153,6 +175,22 @@ mod tests {
             assert_eq!(case.findings(&CHECK), [format!("file:{public} host-key")]);
             assert!(!case.mends(&CHECK).holds(public));
         }
+    }
+
+    #[test]
+    fn an_initiator_name_is_made_anew_where_something_makes_it() {
+        let (file, unit) = (crate::host::image::INITIATOR_NAME, "/usr/lib/systemd/system/iscsi-init.service");
+        let named = Case::new().file(file, "## DO NOT EDIT\nInitiatorName=iqn.1993-08.org.debian:01:f4b2\n");
+        assert_eq!(named.findings(&CHECK), [format!("file:{file} initiator-name-stays")]);
+        let debian = named.file("/usr/lib/open-iscsi/startup-checks.sh", "#!/bin/sh\n");
+        assert_eq!(debian.findings(&CHECK), [format!("file:{file} initiator-name")]);
+        assert_eq!(debian.mends(&CHECK).text(file), "GenerateName=yes\n");
+        let red_hat = named.file(unit, &format!("[Unit]\nConditionPathExists=!{file}\n"));
+        assert!(!red_hat.mends(&CHECK).holds(file));
+        let other = named.file(unit, "[Unit]\nConditionPathExists=/x\n");
+        assert_eq!(other.findings(&CHECK), [format!("file:{file} initiator-name-stays")]);
+        Case::new().file(file, "GenerateName=yes\n").passes(&CHECK);
+        assert_eq!(Case::new().deny(file, Why::Denied).doubts(&CHECK), [format!("file:{file}")]);
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub static CHECK: Check = Check {
         "mail",
         "core dumps",
         "histories, stored logins and private keys in homes",
-        "files of installers and of image builders",
+        "files of installers, of image builders, and what tools that build have fetched",
         "hostward's own state",
     ],
     fix: Some(Text {
@@ -186,6 +186,9 @@ mod tests {
             ),
             ("/var/spool/exim4/input/1rX-0-D", "dir:/var/spool/exim4/input mail"),
             ("/var/lib/hostward/report.json", "dir:/var/lib/hostward own"),
+            ("/root/.ansible/cp/x", "dir:/root/.ansible build"),
+            ("/home/ann/.cache/pip/http/a/b", "dir:/home/ann/.cache/pip build"),
+            ("/root/.npm/_logs/2026-debug-0.log", "dir:/root/.npm/_logs build"),
         ] {
             let case = Case::new().file(path, "x");
             assert_eq!(case.findings(&CHECK), [finding], "{path}");
@@ -194,6 +197,7 @@ mod tests {
         }
         assert!(!Case::new().file("/var/tmp/a/b/c", "x").mends(&CHECK).holds("/var/tmp/a"));
         Case::new().directory("/tmp/empty").passes(&CHECK);
+        Case::new().file("/home/ann/.cache/ms-playwright/chromium", "x").passes(&CHECK);
         let key = "/home/ann/.ssh/id_rsa";
         let case = Case::new().file(key, "-----BEGIN RSA PRIVATE KEY-----\nx\n-----END RSA PRIVATE KEY-----\n");
         assert_eq!(case.findings(&CHECK), [format!("file:{key} private-key")]);

@@ -1,8 +1,11 @@
 //! What a running system needs stays until the last step of the build that makes an image of it.
 
+use std::path::Path;
+
 use crate::check::{Input, Text, message, path_text};
 use crate::edit::Edit;
 use crate::guard::{Circumstances, Guard, Rule};
+use crate::host::image::INITIATOR_NAME;
 use crate::plan::Said;
 
 /// Keys, passwords and traces of a system that runs go only when a check of images is named.
@@ -29,6 +32,7 @@ fn rule(edit: &Edit, _: &Input<'_>, circumstances: &Circumstances) -> Result<(),
     let what = match edit {
         Edit::Erase { path, .. } => path_text(path),
         Edit::ForgetPassword { user } => user.clone(),
+        Edit::WriteFile { file, .. } if file == Path::new(INITIATOR_NAME) => path_text(file),
         _ => return Ok(()),
     };
     Err(Said::new(&STILL_RUNS).with("what", what))
@@ -45,6 +49,7 @@ mod tests {
         let edits = [
             Edit::Erase { path: "/root/.bash_history".into(), leave_empty: false },
             Edit::ForgetPassword { user: "root".to_owned() },
+            Edit::WriteFile { file: INITIATOR_NAME.into(), content: String::new(), mode: 0o600 },
         ];
         for edit in &edits {
             assert_eq!(case.refused(&LAST_STEP, edit), None);
@@ -54,6 +59,8 @@ mod tests {
             assert_eq!(case.refused(&LAST_STEP, edit), Some("still-runs"), "{edit:?}");
         }
         assert_eq!(case.refused(&LAST_STEP, &Edit::LockPassword { user: "root".to_owned() }), None);
+        let other = Edit::WriteFile { file: "/etc/x.conf".into(), content: String::new(), mode: 0o600 };
+        assert_eq!(case.refused(&LAST_STEP, &other), None);
         case.circumstances.consent.last_step = true;
         for edit in &edits {
             assert_eq!(case.refused(&LAST_STEP, edit), None);

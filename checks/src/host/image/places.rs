@@ -5,7 +5,7 @@ use std::path::Path;
 use super::walk::Finder;
 use super::{Becomes, What};
 use crate::parse::passwd::PasswordField;
-use crate::parse::private_key;
+use crate::parse::{private_key, systemd_unit};
 use crate::snapshot::{Kind, Meta};
 
 /// Beside passwd, shadow and gshadow: what shadow's tools, Debian's daily backup and editors leave.
@@ -41,6 +41,13 @@ const LEASES: [&str; 14] = [
 ];
 /// What systemd encrypts credentials of this host with (`systemd-creds(1)`).
 const HOST_SECRETS: [&str; 1] = ["/var/lib/systemd/credential.secret"];
+/// Where open-iscsi and Red Hat's iscsi-initiator-utils keep the name.
+pub const INITIATOR_NAME: &str = "/etc/iscsi/initiatorname.iscsi";
+/// What Debian's start-up script makes a name of; without the file it starts nothing.
+pub const GENERATE_NAME: &str = "GenerateName=yes\n";
+const STARTUP_CHECKS: [&str; 2] = ["/usr/lib/open-iscsi/startup-checks.sh", "/lib/open-iscsi/startup-checks.sh"];
+/// Red Hat's unit that makes the file where there is none.
+const ISCSI_INIT: [&str; 2] = ["/usr/lib/systemd/system/iscsi-init.service", "/lib/systemd/system/iscsi-init.service"];
 /// Who logged in and what was run, outside /var/log: wtmpdb, lastlog2, accounting of processes.
 const LOGS: [&str; 4] = ["/var/lib/wtmpdb/*", "/var/lib/lastlog/*", "/var/account/pacct*", "/var/log/account/pacct*"];
 /// What the Cloud Assistant ran: scripts, with the passwords in them, and its logs.
@@ -96,6 +103,17 @@ const HISTORIES: [&str; 23] = [
 const EDITORS: [&str; 4] = [".viminfo", ".local/state/vim/viminfo", ".local/share/nano/search_history", ".wget-hsts"];
 /// Logins for other services.
 const LOGINS: [&str; 5] = [".netrc", ".git-credentials", ".pgpass", ".vault-token", ".config/gh/hosts.yml"];
+/// What tools that build and fetch programs keep, to be fetched again; not the rest of `.cache`, where images are given models and browsers on purpose.
+const CACHES: [&str; 8] = [
+    ".cache/pip",
+    ".cache/go-build",
+    ".cache/yarn",
+    ".cache/composer",
+    ".cache/node-gyp",
+    ".cache/packer",
+    ".npm/_cacache",
+    ".npm/_logs",
+];
 /// What hostward knows of the host. Its baseline is a decision and stays.
 const OWN: [&str; 5] = ["report.json", "known.json", "tried.json", "remedy.json", "config.json"];
 const STATE: &str = "/var/lib/hostward";
@@ -142,6 +160,7 @@ pub(super) fn identity(finder: &mut Finder<'_, '_>) {
     for path in HOST_SECRETS {
         finder.file(What::HostSecret, Path::new(path), Becomes::Nothing);
     }
+    initiator_name(finder);
     for dir in ["/var/lib/cloud/instances", "/var/lib/cloud/data", "/var/lib/cloud/sem"] {
         finder.tree(What::CloudInit, dir, |_, _| Some(Becomes::Nothing));
     }
@@ -160,6 +179,27 @@ fn machine_id(finder: &mut Finder<'_, '_>) {
         finder.file(What::MachineId, id, Becomes::Empty);
     }
     finder.file(What::MachineId, Path::new("/var/lib/dbus/machine-id"), Becomes::Nothing);
+}
+
+/// A name that was made stays for good: only an instruction to make one, or no file at all, gives every instance its own.
+fn initiator_name(finder: &mut Finder<'_, '_>) {
+    let file = Path::new(INITIATOR_NAME);
+    let named = |text: &[u8]| text.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"InitiatorName="));
+    if !finder.content(What::InitiatorName, file).is_some_and(named) {
+        return;
+    }
+    let there = |path: &&str| finder.reader.meta(Path::new(path)).is_ok();
+    let waits = |path: &&str| {
+        let unit =
+            finder.reader.file(Path::new(path)).map(|view| systemd_unit::parse(view.bytes).0).unwrap_or_default();
+        unit.values("Unit", "ConditionPathExists").contains(&format!("!{INITIATOR_NAME}").as_bytes())
+    };
+    let becomes = match (STARTUP_CHECKS.iter().any(there), ISCSI_INIT.iter().any(waits)) {
+        (true, _) => Becomes::GenerateName,
+        (false, true) => Becomes::Nothing,
+        (false, false) => Becomes::Stays,
+    };
+    finder.file(What::InitiatorName, file, becomes);
 }
 
 /// What was done on the host.
@@ -221,6 +261,13 @@ pub(super) fn home(finder: &mut Finder<'_, '_>, home: &Path) {
     finder.whole_tree(What::Build, &home.join(".ansible"), |_, _| Some(Becomes::Nothing));
     for name in [".ssh/authorized_keys.bak", ".ssh/authorized_keys~"] {
         finder.file(What::Build, &home.join(name), Becomes::Nothing);
+    }
+}
+
+/// What lies in a home of tools that build.
+pub(super) fn caches(finder: &mut Finder<'_, '_>, home: &Path) {
+    for name in CACHES {
+        finder.whole_tree(What::Build, &home.join(name), |_, _| Some(Becomes::Nothing));
     }
 }
 
