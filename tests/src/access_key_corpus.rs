@@ -2,6 +2,8 @@
 //!
 //! No key here is anybody's: all are made by [`Rng`], of the lengths and characters that real ones have.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hostward_checks::parse::access_key::Holds;
 
 use crate::rng::Rng;
@@ -76,14 +78,18 @@ pub fn samples(seed: u64, count: usize) -> Vec<Sample> {
         let temporary = text.contains("@sts@");
         let id = if temporary { sts(&mut rng) } else { id(&mut rng) };
         let secret = secret(&mut rng);
-        let has_secret = text.contains("@secret@");
+        let has_secret = ["@secret@", "@secret64@", "@file64@"].iter().any(|word| text.contains(word));
         let holds = match (temporary, has_secret) {
             (true, _) => Holds::Temporary,
             (false, true) => Holds::Pair,
             (false, false) if text.contains("@signature@") => Holds::Signed,
             (false, false) => Holds::Id,
         };
+        let file = format!("{{\"AccessKeyId\": \"{id}\",\n \"AccessKeySecret\": \"{secret}\"}}\n");
         let text = text
+            .replace("@id64@", &STANDARD.encode(&id))
+            .replace("@secret64@", &STANDARD.encode(&secret))
+            .replace("@file64@", &STANDARD.encode(file))
             .replace("@id@", &id)
             .replace("@sts@", &id)
             .replace("@secret@", &secret)

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use super::Defect;
 
 mod made_up;
+mod packed;
 
 use made_up::{is_filled_in, is_made_up, reads_as_words};
 
@@ -61,8 +62,13 @@ struct Place<'t> {
 /// The AccessKeys of a text, each once, by the line where it stands first. A defect says that there are more than are searched for.
 ///
 /// Ids are `LTAI` and 12 to 20 letters and digits, both lengths that Alibaba Cloud has used and what lies between, or `STS.` and 18
-/// to 32. What is masked, or made up for a document or a test, is none.
+/// to 32. What is masked, or made up for a document or a test, is none. Base64 is looked into.
 pub fn access_keys(text: &[u8]) -> (Vec<AccessKey>, Vec<Defect>) {
+    let written_out = packed::written_out(text);
+    in_plain(written_out.as_deref().unwrap_or(text))
+}
+
+fn in_plain(text: &[u8]) -> (Vec<AccessKey>, Vec<Defect>) {
     let (mut keys, mut defects): (Vec<AccessKey>, Vec<Defect>) = (Vec::new(), Vec::new());
     let mut known: HashMap<&[u8], usize> = HashMap::new();
     for (count, place) in places(text).enumerate() {

@@ -193,6 +193,16 @@ pub(super) const SYNTAXES: &[(&str, &str, &str)] = &[
         "{\"Config\":{\"Env\":[\"PATH=/bin\",\"AK=@id@\",\"SK=@secret@\"]},\"Name\":\"/app\"}",
     ),
     (
+        "Kubernetes secret",
+        "/home/u#/oss-secret.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: oss}\ntype: Opaque\ndata:\n  akId: @id64@\n  akSecret: @secret64@\n",
+    ),
+    (
+        "Kubernetes secret of a file",
+        "/etc/kubernetes/manifests/secret-#.yaml",
+        "apiVersion: v1\nkind: Secret\ndata:\n  config.json: @file64@\n",
+    ),
+    (
         "XML",
         "/home/u#/.m2/settings.xml",
         "<settings><servers><server><username>@id@</username><password>@secret@</password></server></servers></settings>\n",

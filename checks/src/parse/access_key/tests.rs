@@ -56,6 +56,16 @@ fn a_pair_an_id_alone_and_a_signed_request_are_told_apart() {
 }
 
 #[test]
+fn keys_in_base64_are_told_at_their_lines() {
+    use base64::Engine as _;
+    let pack = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let secret = format!("kind: Secret\ndata:\n  id: {}\n  key: {}\n", pack(NEW), pack(SECRET_KEY));
+    assert_eq!(found(&secret), [(Holds::Pair, vec![3], "LTAI****Hc".to_owned())]);
+    let old = format!("id: {}\nother: {OLD}\n", pack(&format!("{OLD}\n")));
+    assert_eq!(found(&old), [(Holds::Id, vec![1, 2], "LTAI****7p".to_owned())]);
+}
+
+#[test]
 fn one_id_is_told_once_with_its_lines_and_the_worst_of_it() {
     let text = format!("{NEW}\n{NEW} {NEW}\n{}{NEW} {SECRET_KEY}\n", "\n".repeat(30));
     assert_eq!(found(&text), [(Holds::Pair, vec![1, 2, 33], "LTAI****Hc".to_owned())]);
