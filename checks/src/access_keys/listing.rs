@@ -155,9 +155,24 @@ impl Lister<'_, '_> {
                 continue;
             }
             let path = directory.join(&name);
-            let Ok(meta) = self.reader.link_meta(&path) else { continue };
+            // A user's link leads nowhere.
+            let (path, meta) = match self.reader.link_meta(&path) {
+                Ok(meta) if meta.kind == Kind::Link => match self.end(&path) {
+                    Ok(Some(end)) if !is_never_searched(&end.0) => end,
+                    Ok(_) => continue,
+                    Err(why) => {
+                        self.unread(&path, why);
+                        continue;
+                    }
+                },
+                Ok(meta) => (path, meta),
+                Err(Miss::Unreadable(why)) => {
+                    self.unread(&path, why);
+                    continue;
+                }
+                Err(Miss::Absent | Miss::Pending) => continue,
+            };
             match meta.kind {
-                // A user's link leads nowhere.
                 Kind::File if rests.iter().any(|rest| rest.is_empty()) => self.file(&path, Form::Text),
                 Kind::Dir => {
                     let deeper: Vec<&[&str]> = rests.into_iter().filter(|rest| !rest.is_empty()).collect();

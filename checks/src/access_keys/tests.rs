@@ -65,6 +65,21 @@ fn a_home_is_searched_by_names_and_programs_directories_are_no_homes() {
 }
 
 #[test]
+fn links_of_roots_are_followed_in_homes_and_those_of_users_are_not() {
+    let sketch = Sketch::new()
+        .file("/data/aliyun/config.json", "x")
+        .link("/root/.aliyun", "/data/aliyun")
+        .file("/srv/notes", "x")
+        .link("/home/bob/notes.txt", "/srv/notes")
+        .owned("/home/bob/notes.txt", 1001, 1001, 0o777)
+        .hidden("/home/bob/.bash_history", Why::Denied);
+    let listing = listed(sketch, &[]);
+    let paths: Vec<String> = listing.files.iter().map(|file| file.path.display().to_string()).collect();
+    assert_eq!(paths, ["/data/aliyun/config.json"]);
+    assert_eq!(listing.unread, [("/home/bob/.bash_history".into(), Why::Denied)]);
+}
+
+#[test]
 fn a_file_with_several_names_is_read_once_and_the_kernels_files_never() {
     let sketch = Sketch::new().file("/srv/a.env", "x").link("/srv/b.env", "/srv/a.env").file("/proc/1/environ", "x");
     let listing = listed(sketch, &["/srv/*.env", "/srv", "/proc/1/environ"]);

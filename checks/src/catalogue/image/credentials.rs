@@ -247,6 +247,8 @@ mod tests {
             assert_eq!(case.findings(&CHECK), [format!("file:{path} hashes")]);
             assert!(!case.mends(&CHECK).holds(path));
         }
+        let dir = "/var/backups";
+        assert_eq!(clean.hide(dir).doubts(&CHECK), [format!("file:{dir}")]);
         let old = clean.file("/etc/security/opasswd", &format!("ann:1000:1:{HASH}\n"));
         assert_eq!(old.mends(&CHECK).text("/etc/security/opasswd"), "");
     }

@@ -121,7 +121,7 @@ const STATE: &str = "/var/lib/hostward";
 /// Secrets that open the host itself.
 pub(super) fn credentials(finder: &mut Finder<'_, '_>) {
     for pattern in BACKUPS {
-        for path in finder.reader.glob(Path::new(pattern)).paths {
+        for path in finder.paths(What::Hashes, pattern) {
             if finder.content(What::Hashes, &path).is_some_and(holds_hash) {
                 finder.file(What::Hashes, &path, Becomes::Nothing);
             }
@@ -276,10 +276,9 @@ pub(super) fn own(finder: &mut Finder<'_, '_>) {
     for name in OWN {
         finder.file(What::Own, &Path::new(STATE).join(name), Becomes::Nothing);
     }
-    let transactions = finder.reader.glob(&Path::new(STATE).join("transactions/*")).paths;
-    for transaction in transactions {
-        let mut blobs = finder.reader.glob(&transaction.join("before/*")).paths;
-        blobs.extend(finder.reader.glob(&transaction.join("after/*")).paths);
+    for transaction in finder.paths(What::Own, Path::new(STATE).join("transactions/*")) {
+        let mut blobs = finder.paths(What::Own, transaction.join("before/*"));
+        blobs.extend(finder.paths(What::Own, transaction.join("after/*")));
         let secret = |content: &[u8]| holds_hash(content) || private_key::find(content).is_some();
         if blobs.iter().any(|blob| finder.content(What::Own, blob).is_some_and(secret)) {
             finder.whole_tree(What::Own, &transaction, |_, _| Some(Becomes::Nothing));

@@ -91,11 +91,16 @@ impl<'r, 's> Finder<'r, 's> {
         }
     }
 
+    /// What a pattern matches.
+    pub(super) fn paths(&mut self, what: What, pattern: impl AsRef<Path>) -> Vec<PathBuf> {
+        let found = self.reader.glob(pattern.as_ref());
+        self.image.unread.extend(found.unreadable.into_iter().map(|(path, why)| (what, path, why)));
+        found.paths
+    }
+
     /// Every regular file that a pattern matches and that holds something.
     pub(super) fn glob(&mut self, what: What, pattern: &str, becomes: Becomes) {
-        let found = self.reader.glob(Path::new(pattern));
-        self.image.unread.extend(found.unreadable.into_iter().map(|(path, why)| (what, path, why)));
-        for path in found.paths {
+        for path in self.paths(what, pattern) {
             self.file(what, &path, becomes);
         }
     }
