@@ -43,6 +43,7 @@ const LEFT: &str = r#"
     echo i-bp1test0000000000001 | tee /var/lib/cloud/data/instance-id >/var/lib/cloud/data/previous-instance-id
     for home in /root /home/ann; do echo 'mysql -pS3cret-of-the-builder' >$home/.bash_history; mkdir -p -m 700 $home/.ssh; done
     echo 'https://x:S3cret-of-the-builder@example.com' >/root/.git-credentials; echo S3cret-of-the-builder >/home/ann/.psql_history
+    for cache in /root/.npm/_logs /home/ann/.cache/pip/http; do mkdir -p $cache; echo S3cret-of-the-builder >$cache/x; done
     ssh-keygen -q -t ed25519 -N '' -C ann -f /home/ann/.ssh/id_ed25519; chown -R ann /home/ann
     for log in auth.log auth.log.1 auth.log.2.gz syslog-20261101 journal/4c6a3f0bd6c14fa5a2a7e52b4d3b7c11/system.journal wtmp btmp \
       lastlog cloud-init.log cloud-init-output.log; do
@@ -52,7 +53,6 @@ const LEFT: &str = r#"
     echo 'rootpw --iscrypted S3cret-of-the-builder' >/root/anaconda-ks.cfg; echo S3cret-of-the-builder >/var/crash/core
     mkdir -p /etc/iscsi /usr/lib/open-iscsi; echo InitiatorName=iqn.1993-08.org.debian:01:f4b2 >/etc/iscsi/initiatorname.iscsi
     echo '#!/bin/sh' >/usr/lib/open-iscsi/startup-checks.sh
-    for cache in /root/.npm/_logs /home/ann/.cache/pip/http; do mkdir -p $cache; echo S3cret-of-the-builder >$cache/x; done
     echo "ann:1000:1:$(grep ^ann: /etc/shadow | cut -d: -f2)" >/etc/security/opasswd; chmod 600 /etc/security/opasswd"#;
 
 /// ECS's own words for cloud-init; nothing is to be asked for a network that is there already.
