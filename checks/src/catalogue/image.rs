@@ -4,11 +4,13 @@ use std::path::Path;
 
 use crate::check::{Finding, Input, Tally, path_text};
 use crate::edit::Edit;
-use crate::fact::Fact;
+use crate::fact::{Fact, Why};
 use crate::host::image::{Becomes, GENERATE_NAME, Image, Leftover, What};
 
 pub mod credentials;
 pub mod identity;
+#[cfg(test)]
+pub(super) mod shown;
 #[cfg(test)]
 mod testing;
 pub mod traces;
@@ -25,7 +27,10 @@ const SHOWN: usize = 5;
 fn image<'a>(input: &Input<'a>, kinds: &[What], tally: &mut Tally) -> Option<&'a Image> {
     let image = match &input.host.image {
         Fact::Known(image) => image,
-        Fact::Absent => return None,
+        Fact::Absent => {
+            tally.doubt("file:/", Why::NotAsked("what an image carries was not looked for"));
+            return None;
+        }
         Fact::Unknown(why) => {
             tally.doubt("file:/", why.clone());
             return None;

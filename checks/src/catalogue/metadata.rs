@@ -35,4 +35,6 @@ fn answers<'a>(input: &Input<'a>) -> Result<&'a Metadata, Verdict> {
 }
 
 #[cfg(test)]
+pub(super) mod shown;
+#[cfg(test)]
 mod testing;

@@ -12,4 +12,6 @@ const NOT_ECS: crate::check::Text =
 pub mod updates;
 
 #[cfg(test)]
+pub(super) mod shown;
+#[cfg(test)]
 mod testing;

@@ -15,6 +15,8 @@ pub mod firewall;
 pub mod plaintext;
 pub mod process;
 mod services;
+#[cfg(test)]
+pub(super) mod shown;
 pub mod unauthenticated;
 
 /// Where Alibaba Cloud's own agents live. They are known by path, as root, outside containers: anybody can choose a name.
@@ -173,13 +175,16 @@ pub(super) mod testing {
 
     use super::*;
     use crate::access::Access;
+    use crate::catalogue::shown::Drawn;
     use crate::check::{Check, Profile, Verdict, render};
+    use crate::guard::Circumstances;
     use crate::host::Host;
     use crate::observation::firewall::Firewall;
+    use crate::observation::service::{Answer, Asked};
     use crate::observation::socket::Sockets;
     use crate::observation::{Mode, Observations};
     use crate::policy::Policy;
-    use crate::snapshot::Sketch;
+    use crate::snapshot::{Sketch, Snapshot};
 
     /// A listener owned by a program, e.g. `tcp 0.0.0.0 6379 /usr/bin/redis-server`.
     pub(in super::super) fn listener(text: &str) -> Listener {
@@ -231,6 +236,19 @@ pub(super) mod testing {
             Self::of(vec![listener(text)])
         }
 
+        /// Listeners, each with what it answered two hours ago.
+        pub(in super::super) fn answering(each: &[(&str, Answer)]) -> Self {
+            let mut scene = Self::of(each.iter().map(|(text, _)| listener(text)).collect());
+            let now = scene.seen.now;
+            let asked = |(text, answer): &(&str, Answer)| {
+                let listener = listener(text);
+                let (protocol, address, port) = (listener.protocol, listener.address, listener.port);
+                Asked { protocol, address, port, at: Some(now - 7300), answer: answer.clone() }
+            };
+            scene.seen.services = Fact::Known(each.iter().map(asked).collect());
+            scene
+        }
+
         pub(in super::super) fn blind() -> Self {
             let mut scene = Self::of(Vec::new());
             scene.seen.sockets = Fact::Unknown(Why::Denied);
@@ -238,13 +256,13 @@ pub(super) mod testing {
         }
 
         pub(in super::super) fn run(&self, check: &Check) -> Verdict {
-            let (host, _) = Host::read(&self.sketch.clone().snapshot(), &self.seen);
-            (check.check)(&Input { host: &host, seen: &self.seen, access: &Access::default(), policy: &self.policy })
+            self.judged(check)
         }
 
         /// Severity, subject and message of every finding; texts are rendered to see that no parameter is missing.
-        pub(in super::super) fn findings(&self, check: &Check) -> Vec<String> {
+        pub(in super::super) fn findings(&self, check: &'static Check) -> Vec<String> {
             let Verdict::Fail(findings, _) = self.run(check) else { return Vec::new() };
+            self.mends(check, &findings);
             let line = |finding: &Finding| {
                 let text = check.message(finding.message).unwrap().text;
                 for text in [text.en, text.zh] {
@@ -253,6 +271,30 @@ pub(super) mod testing {
                 format!("{} {} {}", finding.severity.word(), finding.subject, finding.message)
             };
             findings.iter().map(line).collect()
+        }
+    }
+
+    impl Drawn for Scene {
+        fn snapshot(&self) -> Snapshot {
+            self.sketch.clone().snapshot()
+        }
+
+        fn seen(&self) -> Observations {
+            self.seen.clone()
+        }
+
+        fn policy(&self) -> Policy {
+            self.policy.clone()
+        }
+
+        fn access(&self, _: &Host, _: &Observations) -> Access {
+            Access::default()
+        }
+
+        /// Nothing hangs on the unit of the listeners.
+        fn circumstances(&self) -> Circumstances {
+            let dependents = [("x.service".to_owned(), Vec::new())].into();
+            Circumstances { dependents, program: Some("/usr/bin/hostward".into()), ..Circumstances::default() }
         }
     }
 }

@@ -5,9 +5,10 @@
 use crate::access::Access;
 use crate::check::{Check, Finding, Input, Verdict};
 use crate::effect::Effect;
+use crate::guard::Circumstances;
 use crate::host::Host;
 use crate::observation::Observations;
-use crate::plan::testing::planned;
+use crate::plan::testing::planned_in;
 use crate::plan::{self, Plan};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
@@ -28,6 +29,11 @@ pub(crate) trait Drawn {
         Access::resolve(host, seen)
     }
 
+    /// What the agent tells before it mends.
+    fn circumstances(&self) -> Circumstances {
+        Circumstances::default()
+    }
+
     /// Does something with what a check may look at, where these are the files and that was observed.
     fn look<T>(&self, snapshot: &Snapshot, seen: &Observations, act: impl FnOnce(&Input<'_>) -> T) -> T {
         let (host, need) = Host::read(snapshot, seen);
@@ -45,7 +51,8 @@ pub(crate) trait Drawn {
     /// lays it on the host that it simulates.
     fn mended(&self, check: &'static Check, findings: &[Finding]) -> (Plan, Verdict) {
         let (mut snapshot, mut seen) = (self.snapshot(), self.seen());
-        let plan = self.look(&snapshot, &seen, |input| planned(&snapshot, input, check, findings));
+        let plan =
+            self.look(&snapshot, &seen, |input| planned_in(&self.circumstances(), &snapshot, input, check, findings));
         plan::lay(&mut snapshot, &plan);
         plan::table::lay_observed(&mut seen, &plan);
         plan::kernel::lay_observed(&mut seen, &plan);

@@ -182,39 +182,17 @@ fn told(holds: Holds) -> (Severity, &'static str) {
 mod tests {
     use std::path::PathBuf;
 
+    use super::super::shown::{Searched, found};
     use super::*;
-    use crate::access::Access;
+    use crate::catalogue::shown::Drawn;
     use crate::check::render;
-    use crate::host::Host;
-    use crate::observation::Observations;
-    use crate::observation::access_key::InFile;
     use crate::parse::access_key::access_keys;
-    use crate::policy::Policy;
-    use crate::snapshot::Sketch;
 
     const ID: &str = concat!("LTAI", "5tQ7xKp2VmZs9RwGd3Hc");
     const SECRET: &str = concat!("Jz4mXq8Wv2TkRb6", "NpYd9LsGh3CfQx1");
 
     fn verdict(keys: Fact<AccessKeys>) -> Verdict {
-        let mut seen = Observations::offline(0);
-        seen.access_keys = keys;
-        let sketch = Sketch::new().file("/etc/passwd", "root:x:0:0::/root:/bin/sh\n");
-        let (host, _) = Host::read(&sketch.snapshot(), &seen);
-        (CHECK.check)(&Input {
-            host: &host,
-            seen: &seen,
-            access: &Access::default(),
-            policy: &Policy::builtin(Profile::Enhanced),
-        })
-    }
-
-    fn found(files: &[(&str, String)]) -> AccessKeys {
-        let in_file = |path: &str, text: &str| -> Vec<InFile> {
-            let keys = access_keys(text.as_bytes()).0.into_iter();
-            keys.map(|key| InFile { path: PathBuf::from(path), key }).collect()
-        };
-        let found = files.iter().flat_map(|(path, text)| in_file(path, text)).collect();
-        AccessKeys { found, files: files.len() as u64, ..AccessKeys::default() }
+        Searched(keys).judged(&CHECK)
     }
 
     fn sentences(files: &[(&str, String)]) -> Vec<(Severity, String)> {

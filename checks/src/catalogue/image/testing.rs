@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::access::Access;
-use crate::check::{Check, Finding, Input, Profile, Verdict, placeholders};
+use crate::catalogue::shown::Drawn;
+use crate::check::{Check, Finding, Profile, Verdict, placeholders};
 use crate::fact::Why;
 use crate::guard::Circumstances;
 use crate::guard::testing::SSHD;
-use crate::host::Host;
 use crate::observation::Observations;
 use crate::plan::testing::{mended, planned_in, refusals};
 use crate::policy::Policy;
@@ -18,7 +17,7 @@ pub(super) use crate::guard::testing::KEY;
 
 /// What stands at a path.
 #[derive(Clone, Debug)]
-pub(super) enum Drawn {
+pub(super) enum Stands {
     File(String),
     Link(String),
     Directory,
@@ -29,7 +28,7 @@ pub(super) enum Drawn {
 /// A clean image: root and ann without passwords, an sshd, nothing left over.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
-    pub(super) files: BTreeMap<String, Drawn>,
+    pub(super) files: BTreeMap<String, Stands>,
     pub(super) owners: BTreeMap<String, (u32, u32, u32)>,
     /// The policy.
     pub(super) policy: Policy,
@@ -57,31 +56,31 @@ impl Case {
             .link("/etc/systemd/system/ssh.service.wants/sshd-keygen.service", unit)
     }
 
-    fn drawn(&self, path: &str, what: Drawn) -> Self {
+    fn drawn(&self, path: &str, what: Stands) -> Self {
         let mut case = self.clone();
         case.files.insert(path.to_owned(), what);
         case
     }
 
     pub(super) fn file(&self, path: &str, content: &str) -> Self {
-        self.drawn(path, Drawn::File(content.to_owned()))
+        self.drawn(path, Stands::File(content.to_owned()))
     }
 
     pub(super) fn link(&self, path: &str, target: &str) -> Self {
-        self.drawn(path, Drawn::Link(target.to_owned()))
+        self.drawn(path, Stands::Link(target.to_owned()))
     }
 
     pub(super) fn directory(&self, path: &str) -> Self {
-        self.drawn(path, Drawn::Directory)
+        self.drawn(path, Stands::Directory)
     }
 
     pub(super) fn deny(&self, path: &str, why: Why) -> Self {
-        self.drawn(path, Drawn::Denied(why))
+        self.drawn(path, Stands::Denied(why))
     }
 
     /// Nobody can tell what stands there.
     pub(super) fn hide(&self, path: &str) -> Self {
-        self.drawn(path, Drawn::Hidden(Why::Denied))
+        self.drawn(path, Stands::Hidden(Why::Denied))
     }
 
     pub(super) fn owned(&self, path: &str, uid: u32, gid: u32, mode: u32) -> Self {
@@ -98,34 +97,8 @@ impl Case {
         self.file("/etc/shadow", &(line("root", "*") + &line("ann", "!")))
     }
 
-    fn snapshot(&self) -> Snapshot {
-        let mut sketch =
-            Sketch::new().program("/usr/sbin/sshd", SSHD).program("/bin/sh", &[]).dir("/root").dir("/home/ann");
-        for (path, what) in &self.files {
-            sketch = match what {
-                Drawn::File(content) => sketch.file(path, content),
-                Drawn::Link(target) => sketch.link(path, target),
-                Drawn::Directory => sketch.dir(path),
-                Drawn::Denied(why) => sketch.unreadable(path, why.clone()),
-                Drawn::Hidden(why) => sketch.hidden(path, why.clone()),
-            };
-        }
-        for (path, (uid, gid, mode)) in &self.owners {
-            sketch = sketch.owned(path, *uid, *gid, *mode);
-        }
-        sketch.snapshot()
-    }
-
-    fn with<T>(&self, snapshot: &Snapshot, act: impl FnOnce(&Input<'_>) -> T) -> T {
-        let seen = Observations { image: true, ..Observations::offline(1_700_000_000) };
-        let (host, need) = Host::read(snapshot, &seen);
-        assert!(need.is_empty(), "{need:?}");
-        let access = Access::resolve(&host, &seen);
-        act(&Input { host: &host, seen: &seen, access: &access, policy: &self.policy })
-    }
-
     fn verdict(&self, check: &Check) -> Verdict {
-        let verdict = self.with(&self.snapshot(), |input| (check.check)(input));
+        let verdict = self.judged(check);
         if let Verdict::Fail(findings, _) = &verdict {
             findings.iter().for_each(|finding| complete(check, finding));
         }
@@ -155,7 +128,7 @@ impl Case {
     /// Why findings stay.
     pub(super) fn refused(&self, check: &'static Check) -> Vec<&'static str> {
         let snapshot = self.snapshot();
-        self.with(&snapshot, |input| {
+        self.look(&snapshot, &self.seen(), |input| {
             let Verdict::Fail(findings, _) = (check.check)(input) else { panic!("{}: nothing is wrong", check.id) };
             refusals(&planned_in(&Circumstances::default(), &snapshot, input, check, &findings))
         })
@@ -163,14 +136,42 @@ impl Case {
 
     /// Mends every finding; then the check passes, and nothing of what went is kept.
     pub(super) fn mends(&self, check: &'static Check) -> After {
-        let snapshot = self.snapshot();
-        let after = self.with(&snapshot, |input| {
+        let (snapshot, seen) = (self.snapshot(), self.seen());
+        let after = self.look(&snapshot, &seen, |input| {
             let Verdict::Fail(findings, _) = (check.check)(input) else { panic!("{}: nothing is wrong", check.id) };
             mended(&snapshot, input, check, &findings)
         });
-        let verdict = self.with(&after, |input| (check.check)(input));
+        let verdict = self.look(&after, &seen, |input| (check.check)(input));
         assert_eq!(verdict, Verdict::Pass, "{} after its own fix", check.id);
         After(after)
+    }
+}
+
+impl Drawn for Case {
+    fn snapshot(&self) -> Snapshot {
+        let mut sketch =
+            Sketch::new().program("/usr/sbin/sshd", SSHD).program("/bin/sh", &[]).dir("/root").dir("/home/ann");
+        for (path, what) in &self.files {
+            sketch = match what {
+                Stands::File(content) => sketch.file(path, content),
+                Stands::Link(target) => sketch.link(path, target),
+                Stands::Directory => sketch.dir(path),
+                Stands::Denied(why) => sketch.unreadable(path, why.clone()),
+                Stands::Hidden(why) => sketch.hidden(path, why.clone()),
+            };
+        }
+        for (path, (uid, gid, mode)) in &self.owners {
+            sketch = sketch.owned(path, *uid, *gid, *mode);
+        }
+        sketch.snapshot()
+    }
+
+    fn seen(&self) -> Observations {
+        Observations { image: true, ..Observations::offline(1_700_000_000) }
+    }
+
+    fn policy(&self) -> Policy {
+        self.policy.clone()
     }
 }
 

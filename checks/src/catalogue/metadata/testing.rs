@@ -1,13 +1,15 @@
 //! What the area's tests look at: an instance whose metadata service answers, changed as each test needs it.
 
 use crate::access::Access;
-use crate::check::{Check, Input, Profile, Verdict, render};
+use crate::catalogue::shown::Drawn;
+use crate::check::{Check, Profile, Verdict, render};
 use crate::fact::{Fact, Why};
+use crate::guard::Circumstances;
 use crate::host::Host;
 use crate::observation::metadata::Metadata;
 use crate::observation::{Mode, Observations};
 use crate::policy::Policy;
-use crate::snapshot::Sketch;
+use crate::snapshot::{Sketch, Snapshot};
 
 /// An instance in normal mode, with a role and nothing secret in its user data.
 pub(super) fn metadata() -> Metadata {
@@ -58,18 +60,11 @@ impl Scene {
 
     /// What the check says.
     pub(super) fn run(&self, check: &Check) -> Verdict {
-        self.look(|input| (check.check)(input))
-    }
-
-    /// Does something with what a check may look at.
-    pub(super) fn look<T>(&self, act: impl FnOnce(&Input<'_>) -> T) -> T {
-        let (host, _) = Host::read(&self.sketch.clone().snapshot(), &self.seen);
-        let (access, policy) = (Access::default(), &self.policy);
-        act(&Input { host: &host, seen: &self.seen, access: &access, policy })
+        self.judged(check)
     }
 
     /// The findings as English sentences; no finding, no sentence.
-    pub(super) fn sentences(&self, check: &Check) -> Vec<String> {
+    pub(super) fn sentences(&self, check: &'static Check) -> Vec<String> {
         match self.run(check) {
             Verdict::Fail(findings, _) => findings
                 .iter()
@@ -82,5 +77,29 @@ impl Scene {
                 .collect(),
             _ => Vec::new(),
         }
+    }
+}
+
+impl Drawn for Scene {
+    fn snapshot(&self) -> Snapshot {
+        self.sketch.clone().snapshot()
+    }
+
+    fn seen(&self) -> Observations {
+        self.seen.clone()
+    }
+
+    fn policy(&self) -> Policy {
+        self.policy.clone()
+    }
+
+    fn access(&self, _: &Host, _: &Observations) -> Access {
+        Access::default()
+    }
+
+    /// Root alone was seen asking.
+    fn circumstances(&self) -> Circumstances {
+        let program = Some("/usr/bin/hostward".into());
+        Circumstances { metadata_users: Some(vec![0]), program, ..Circumstances::default() }
     }
 }

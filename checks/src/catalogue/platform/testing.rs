@@ -1,16 +1,20 @@
 //! What the area's tests look at: a live host drawn by hand, changed as each test needs it.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::access::Access;
-use crate::check::{Check, Finding, Input, Profile, Verdict, render};
+use crate::catalogue::shown::Drawn;
+use crate::check::{Check, Finding, Profile, Verdict, render};
 use crate::fact::{Fact, Why};
 use crate::host::Host;
+use crate::observation::login::{KnownSources, Login, Logins, Refused, network_of};
 use crate::observation::platform::{Program, Programs};
 use crate::observation::socket::Process;
-use crate::observation::{Mode, Observations};
+use crate::observation::updates::{Archive, Restart, Updates};
+use crate::observation::{Mode, Observations, UnixSeconds};
 use crate::plan::Plan;
-use crate::plan::testing::planned;
 use crate::policy::Policy;
 use crate::snapshot::{Sketch, Snapshot};
 
@@ -69,6 +73,38 @@ impl Scene {
         self
     }
 
+    /// With what these logins tell: who came, and whose logins were refused how often in the minute of a time. It has known
+    /// 192.0.2.1 for long, and all who came since they came first.
+    pub(super) fn told_of_logins(mut self, accepted: Vec<Login>, refused: &[(&str, UnixSeconds, u32)]) -> Self {
+        let mut sources: BTreeMap<IpAddr, Vec<(UnixSeconds, u32)>> = BTreeMap::new();
+        for (source, at, count) in refused {
+            sources.entry(source.parse().unwrap()).or_default().push((at.div_euclid(60) * 60, *count));
+        }
+        let began = self.seen.now - 86_400 * 20;
+        let known = accepted.iter().filter_map(|login| Some((network_of(login.source?), login.at)));
+        let mut first: BTreeMap<IpAddr, UnixSeconds> = known.collect();
+        first.insert("192.0.2.1".parse().unwrap(), began - 5);
+        self.seen.logins = Fact::Known(Logins {
+            accepted,
+            sources: vec![("journal".to_owned(), Ok(()))],
+            since: None,
+            refused: Refused { sources, counted_since: None },
+            known_sources: KnownSources { first: Fact::Known(first), began },
+        });
+        self
+    }
+
+    /// Up to date, by package lists of this age in days.
+    pub(super) fn up_to_date(mut self, days: i64) -> Self {
+        let dated = Some(self.seen.now - days * 86_400);
+        let archives = vec![Archive { name: "trixie-security".into(), dated }];
+        self.seen.updates = Fact::Known(Updates { archives, ..Updates::default() });
+        let newest = Fact::Known("6.1.0-18-amd64".to_owned());
+        let (running, replaced) = ("6.1.0-18-amd64".to_owned(), Fact::Known(Vec::new()));
+        self.seen.restart = Fact::Known(Restart { running, newest, rebuilt: None, required: None, replaced });
+        self
+    }
+
     /// With a file that cannot be read.
     pub(super) fn deny(mut self, path: impl AsRef<Path>) -> Self {
         self.sketch = self.sketch.unreadable(path, Why::Denied);
@@ -77,24 +113,12 @@ impl Scene {
 
     /// What the check says.
     pub(super) fn run(&self, check: &Check) -> Verdict {
-        self.look(&self.sketch.clone().snapshot(), &self.seen, |input| (check.check)(input))
-    }
-
-    fn look<T>(&self, snapshot: &Snapshot, seen: &Observations, act: impl FnOnce(&Input<'_>) -> T) -> T {
-        let (host, need) = Host::read(snapshot, seen);
-        assert!(need.is_empty(), "{need:?}");
-        act(&Input { host: &host, seen, access: &Access::default(), policy: &self.policy })
+        self.judged(check)
     }
 
     /// What the check's own fix would do, and what the check says afterwards.
     pub(super) fn fixed(&self, check: &'static Check) -> (Plan, Verdict) {
-        let (mut snapshot, mut seen) = (self.sketch.clone().snapshot(), self.seen.clone());
-        let findings = self.found(check);
-        let plan = self.look(&snapshot, &seen, |input| planned(&snapshot, input, check, &findings));
-        crate::plan::lay(&mut snapshot, &plan);
-        crate::plan::kernel::lay_observed(&mut seen, &plan);
-        let verdict = self.look(&snapshot, &seen, |input| (check.check)(input));
-        (plan, verdict)
+        self.mended(check, &self.found(check))
     }
 
     /// The findings as they are.
@@ -112,9 +136,11 @@ impl Scene {
     }
 
     /// The findings as `severity subject message`.
-    pub(super) fn findings(&self, check: &Check) -> Vec<String> {
+    pub(super) fn findings(&self, check: &'static Check) -> Vec<String> {
         let line = |finding: &Finding| format!("{} {} {}", finding.severity.word(), finding.subject, finding.message);
-        self.found(check).iter().map(line).collect()
+        let found = self.found(check);
+        self.mends(check, &found);
+        found.iter().map(line).collect()
     }
 
     /// What could not be decided.
@@ -125,5 +151,23 @@ impl Scene {
             }
             _ => Vec::new(),
         }
+    }
+}
+
+impl Drawn for Scene {
+    fn snapshot(&self) -> Snapshot {
+        self.sketch.clone().snapshot()
+    }
+
+    fn seen(&self) -> Observations {
+        self.seen.clone()
+    }
+
+    fn policy(&self) -> Policy {
+        self.policy.clone()
+    }
+
+    fn access(&self, _: &Host, _: &Observations) -> Access {
+        Access::default()
     }
 }

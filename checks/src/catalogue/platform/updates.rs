@@ -226,16 +226,8 @@ mod tests {
         }
     }
 
-    /// A live host that is up to date, by lists of this age in days.
     fn host(days: i64) -> Scene {
-        let mut scene = Scene::new();
-        let dated = Some(scene.seen.now - days * DAY);
-        let archives = vec![Archive { name: "trixie-security".into(), dated }];
-        scene.seen.updates = Fact::Known(Updates { archives, ..Updates::default() });
-        let newest = Fact::Known("6.1.0-18-amd64".to_owned());
-        let (running, replaced) = ("6.1.0-18-amd64".to_owned(), Fact::Known(Vec::new()));
-        scene.seen.restart = Fact::Known(Restart { running, newest, rebuilt: None, required: None, replaced });
-        scene
+        Scene::new().up_to_date(days)
     }
 
     fn updates(scene: &mut Scene) -> &mut Updates {

@@ -70,22 +70,14 @@ fn finding(waiver: &Waiver, now: UnixSeconds) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::shown::Waived;
     use super::*;
-    use crate::access::Access;
-    use crate::host::Host;
-    use crate::observation::Observations;
-    use crate::policy::Policy;
-    use crate::snapshot::Sketch;
+    use crate::catalogue::shown::Drawn;
 
     const DAY: i64 = 86_400;
 
     fn run(expires: Option<i64>, now: i64) -> Verdict {
-        let mut policy = Policy::builtin(Profile::Enhanced);
-        let reason = "OPS-1".to_owned();
-        policy.waivers = vec![Waiver { check: "keys.weak".into(), subject: Some("key:x".into()), reason, expires }];
-        let seen = Observations::offline(now);
-        let (host, _) = Host::read(&Sketch::new().snapshot(), &seen);
-        check(&Input { host: &host, seen: &seen, access: &Access::default(), policy: &policy })
+        Waived { expires, now }.judged(&CHECK)
     }
 
     #[test]

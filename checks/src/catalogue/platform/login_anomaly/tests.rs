@@ -2,7 +2,7 @@
 
 use super::super::testing::Scene;
 use super::*;
-use crate::observation::login::{KnownSources, Refused};
+use crate::observation::login::KnownSources;
 
 const NOW: UnixSeconds = 1_780_000_000;
 
@@ -12,25 +12,8 @@ fn login(source: &str, at: UnixSeconds, method: &str) -> Login {
     Login { at, user, method: method.to_owned(), source, key: None, authority: None, told_by }
 }
 
-/// A host that has known 192.0.2.1 for long.
 fn host(accepted: Vec<Login>, refused: &[(&str, UnixSeconds, u32)]) -> Scene {
-    let mut sources: BTreeMap<IpAddr, Vec<(UnixSeconds, u32)>> = BTreeMap::new();
-    for (source, at, count) in refused {
-        sources.entry(source.parse().unwrap()).or_default().push((at.div_euclid(60) * 60, *count));
-    }
-    let began = NOW - 86_400 * 20;
-    let known = accepted.iter().filter_map(|login| Some((network_of(login.source?), login.at)));
-    let mut first: BTreeMap<IpAddr, UnixSeconds> = known.collect();
-    first.insert("192.0.2.1".parse().unwrap(), began - 5);
-    let mut scene = Scene::new();
-    scene.seen.logins = Fact::Known(Logins {
-        accepted,
-        sources: vec![("journal".to_owned(), Ok(()))],
-        since: None,
-        refused: Refused { sources, counted_since: None },
-        known_sources: KnownSources { first: Fact::Known(first), began },
-    });
-    scene
+    Scene::new().told_of_logins(accepted, refused)
 }
 
 #[test]

@@ -3,17 +3,8 @@
 use super::super::testing::{Scene, listener};
 use super::*;
 
-/// A scene of listeners, each with its answer.
 fn scene(each: &[(&str, Answer)]) -> Scene {
-    let mut scene = Scene::of(each.iter().map(|(text, _)| listener(text)).collect());
-    let now = scene.seen.now;
-    let asked = |(text, answer): &(&str, Answer)| {
-        let listener = listener(text);
-        let (protocol, address, port) = (listener.protocol, listener.address, listener.port);
-        Asked { protocol, address, port, at: Some(now - 7300), answer: answer.clone() }
-    };
-    scene.seen.services = Fact::Known(each.iter().map(asked).collect());
-    scene
+    Scene::answering(each)
 }
 
 const REDIS: &str = "tcp 0.0.0.0 6379 /usr/bin/redis-server";
