@@ -170,11 +170,11 @@ fn runs(input: &Input<'_>, program: &str, service: &str) -> Result<Runs, Why> {
     let services = &input.host.services;
     let runlevels = &input.host.platform.logging.runlevels;
     let at_boot = services.enabled.iter().any(|one| one.name == service) || runlevels.iter().any(|one| one == service);
+    if let Some((_, why)) = services.unread.first().filter(|_| !at_boot) {
+        return Err(why.clone());
+    }
     if input.seen.mode == Mode::Offline {
-        return match services.unread.first().filter(|_| !at_boot) {
-            Some((_, why)) => Err(why.clone()),
-            None => Ok(Runs { now: at_boot, at_boot }),
-        };
+        return Ok(Runs { now: at_boot, at_boot });
     }
     match &input.seen.platform.programs {
         Fact::Known(programs) => {
@@ -263,6 +263,12 @@ mod tests {
     #[test]
     fn what_cannot_be_seen_is_unknown() {
         assert_eq!(live().deny("/etc/systemd/journald.conf").doubts(&CHECK), [KEPT]);
+        let mut hidden = enabled(Scene::new(), "auditd").running(vec![program("/sbin/auditd")]);
+        hidden.sketch = hidden.sketch.hidden("/usr/lib/systemd/systemd-journald", Why::Denied);
+        assert_eq!(hidden.doubts(&CHECK), [KEPT], "whether there is a journal");
+        let runs = Scene::new().file("/usr/lib/systemd/systemd-journald", "").dir("/var/log/journal");
+        let runs = runs.running(vec![program("/usr/sbin/auditd")]);
+        assert_eq!(runs.deny("/etc/inetd.conf").doubts(&CHECK), [AUDITD], "whether it starts again");
         let mut blind = live().dir("/var/log/journal");
         blind.seen.platform.programs = Fact::Unknown(Why::TimedOut);
         assert_eq!(blind.doubts(&CHECK), [AUDITD]);

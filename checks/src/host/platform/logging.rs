@@ -88,8 +88,11 @@ impl Logging {
 
 impl Journal {
     fn read(reader: &Reader<'_>) -> Fact<Self> {
-        if !PROGRAMS.iter().any(|program| reader.meta(Path::new(program)).is_ok()) {
-            return Fact::Absent;
+        let mut programs = PROGRAMS.iter().map(|program| reader.meta(Path::new(program)));
+        match programs.find(|found| !matches!(found, Err(Miss::Absent | Miss::Pending))) {
+            Some(Ok(_)) => {}
+            Some(Err(miss)) => return miss.fact(),
+            None => return Fact::Absent,
         }
         let mut out = Self { storage: Storage::Auto, place: None, forwards: false, files: Vec::new() };
         for path in MAIN.map(Path::new) {
