@@ -6,6 +6,7 @@
 # systemd are asked for the truth; firewalls-<suite> and cloud-init-<suite>, layers over each with the packages of other
 # firewalls and with cloud-init; and services-bookworm, with services that listen (HOSTWARD_TIER=long: more-services-<suite> of
 # five too, some 3 GB on disk). The tests never write into them. A change of `version` below makes them anew.
+# `tests/setup.sh loggers` makes nothing but the layers with system loggers that tests/tests/record_logins.rs boots.
 # Safe to run several times at once. Exit 1: something that must be there is not.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -75,8 +76,13 @@ declare -A layer_packages=([firewalls]="ufw firewalld iptables fail2ban" [cloud-
   [more-services]="postgresql mariadb-server etcd-server etcd-client rabbitmq-server slapd ldap-utils zookeeper zookeeperd influxdb influxdb-client prometheus prometheus-node-exporter docker.io activemq"
   # What bookworm's archive lacks, from another's.
   [more-services-focal]="mongodb-server-core mongodb-clients" [more-services-bullseye]="consul"
-  [more-services-jammy]="mysql-server-8.0" [more-services-trixie]="valkey-server")
-declare -A layer_disables=([firewalls]="ufw firewalld fail2ban" [cloud-init]="" [services]="" [more-services]="")
+  [more-services-jammy]="mysql-server-8.0" [more-services-trixie]="valkey-server"
+  [rsyslog]="rsyslog logrotate bzip2 xz-utils" [syslog-ng]="syslog-ng-core" [busybox]="busybox-syslogd" [inetutils]="inetutils-syslogd"
+  # Where the logins are kept in databases.
+  [rsyslog-trixie]="rsyslog logrotate bzip2 xz-utils wtmpdb libpam-wtmpdb lastlog2 libpam-lastlog2"
+  [rsyslog-sid]="rsyslog logrotate bzip2 xz-utils wtmpdb libpam-wtmpdb lastlog2 libpam-lastlog2")
+declare -A layer_disables=([firewalls]="ufw firewalld fail2ban" [cloud-init]="" [services]="" [more-services]=""
+  [rsyslog]="" [syslog-ng]="" [busybox]="" [inetutils]="")
 packages_of() { printf '%s' "${layer_packages[$1-$2]:-${layer_packages[$1]}}"; }
 layer_version() { printf '1 %s on %s' "$(packages_of "$1" "$2")" "$version"; }
 layer() (
@@ -153,6 +159,12 @@ services() {
 
 [ "$(id -u)" = 0 ] || die "the tests boot hosts and mount file systems: run them as root"
 mkdir -p "$cache"
+if [ "${1:-}" = loggers ]; then
+  for suite in "${required[@]}" "${where_answered[@]}"; do
+    for logger in rsyslog syslog-ng busybox inetutils; do layer_logged "$logger" "$suite"; done
+  done
+  exit
+fi
 (exec 9>"$cache/setup.lock"; flock 9; install_packages; install_target)
 
 running=0

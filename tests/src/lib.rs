@@ -17,6 +17,7 @@ pub mod listen;
 pub mod machine;
 pub mod netns;
 pub mod place;
+pub mod recording;
 pub mod resident;
 pub mod results;
 pub mod rng;

@@ -116,6 +116,14 @@ impl Suite {
         self.layer("more-services")
     }
 
+    /// The layer over it that holds a system logger, enabled: rsyslog, syslog-ng, busybox or inetutils.
+    ///
+    /// # Errors
+    /// It is not in the cache: `tests/setup.sh loggers` makes it, where the archive has the package.
+    pub fn logger(&self, name: &str) -> Result<PathBuf> {
+        self.layer(name)
+    }
+
     fn layer(&self, kind: &str) -> Result<PathBuf> {
         let layer = crate::cache().join(format!("{kind}-{}", self.name));
         ensure!(

@@ -1,6 +1,6 @@
 //! Logins of the last 30 days, accepted and refused: from the journal, syslog files, wtmp, btmp and lastlog.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -33,6 +33,14 @@ const UNPACKED_BYTES: u64 = 256 << 20;
 
 /// What makes two logins alike: teller, user, method, source and key.
 type Alike = (Teller, String, String, Option<std::net::IpAddr>, Option<String>);
+
+/// Which lines of a log count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Take {
+    Both,
+    Accepted,
+    Refused,
+}
 
 /// Collects logins; of those alike in everything but the time, the newest.
 #[derive(Debug)]
@@ -80,7 +88,7 @@ impl Found {
     }
 
     /// Reads lines; says how many accepted logins could not be understood.
-    fn lines(&mut self, mut reader: impl BufRead, teller: Teller) -> std::io::Result<usize> {
+    fn lines(&mut self, mut reader: impl BufRead, teller: Teller, take: Take) -> std::io::Result<usize> {
         let clock = sshd_log::Clock { now: self.now, offset: self.offset, teller };
         let (mut line, mut broken, mut first) = (Vec::new(), 0, true);
         loop {
@@ -92,11 +100,11 @@ impl Found {
                 continue;
             }
             match sshd_log::line(line.strip_suffix(b"\n").unwrap_or(&line), &clock) {
-                sshd_log::Line::Accepted(login) => self.add(login),
-                sshd_log::Line::Refused(refusal) => self.refuse(&refusal, teller),
+                sshd_log::Line::Accepted(login) if take != Take::Refused => self.add(login),
+                sshd_log::Line::Refused(refusal) if take != Take::Accepted => self.refuse(&refusal, teller),
                 sshd_log::Line::Other(Some(at)) if first => self.covers(at),
-                sshd_log::Line::Other(_) => {}
-                sshd_log::Line::Defect(_) => broken += 1,
+                sshd_log::Line::Defect(_) if take != Take::Refused => broken += 1,
+                _ => {}
             }
             first = false;
         }
@@ -120,21 +128,29 @@ pub fn logins(root: &Path, now: UnixSeconds) -> Fact<Logins> {
 
 fn files(root: &Path, found: &mut Found, sources: &mut Vec<(String, Result<(), String>)>) {
     let dir = root.join("var/log");
-    for path in logs(&dir, &["auth.log", "secure"], found.from()) {
+    let mut paths = logs(&dir, &["auth.log", "secure"], found.from());
+    if paths.is_empty() {
+        // Of busybox, and of SUSE: one file for everything.
+        paths = logs(&dir, &["messages"], found.from());
+    }
+    for path in paths {
         sources.push((path.display().to_string(), log(&path, found)));
     }
     for path in logs(&dir, &["wtmp"], found.from()) {
         sources.push((path.display().to_string(), records(&path, found, wtmp)));
     }
+    let names = names(root);
     for path in logs(&dir, &["btmp"], found.from()) {
-        sources.push((path.display().to_string(), records(&path, found, btmp)));
+        sources.push((path.display().to_string(), records(&path, found, |bytes, found| btmp(bytes, &names, found))));
     }
     let path = root.join("var/log/lastlog");
     if path.exists() {
         sources.push((path.display().to_string(), lastlog(&path, root, found)));
     }
-    for path in ["var/lib/wtmpdb/wtmp.db", "var/lib/lastlog/lastlog2.db"].map(|name| root.join(name)) {
-        if path.exists() {
+    // The first is a link to the second, or it is the other way round.
+    for path in ["var/lib/wtmpdb/wtmp.db", "var/log/wtmp.db", "var/lib/lastlog/lastlog2.db"].map(|name| root.join(name))
+    {
+        if path.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
             sources.push((path.display().to_string(), Err("is an SQLite database: not read".to_owned())));
         }
     }
@@ -153,21 +169,35 @@ fn zone_offset(root: &Path, now: UnixSeconds) -> i64 {
 }
 
 /// What root's own sshd processes logged, newest first. The kernel tells the journal who wrote: nobody else can.
+const SSHDS: [&str; 4] = ["_UID=0", "_COMM=sshd", "_COMM=sshd-session", "_COMM=sshd-auth"];
+/// What root's processes logged in sshd's name. Of one that has ended already the journal does not learn its program: a
+/// connection that ends at once leaves no other line.
+const ROOTS: [&str; 4] =
+    ["_UID=0", "SYSLOG_IDENTIFIER=sshd", "SYSLOG_IDENTIFIER=sshd-session", "SYSLOG_IDENTIFIER=sshd-auth"];
+
+/// Accepted logins count only where the journal knows that sshd says so.
 fn journal(found: &mut Found, sources: &mut Vec<(String, Result<(), String>)>) {
+    let asked = [(SSHDS, Take::Accepted), (ROOTS, Take::Refused)].map(|(only, take)| ask_journal(found, &only, take));
+    let told: Vec<_> = asked.into_iter().flatten().collect();
+    if !told.is_empty() {
+        sources.push(("journal".to_owned(), told.into_iter().collect()));
+    }
+}
+
+/// None: there is no journalctl.
+fn ask_journal(found: &mut Found, only: &[&str], take: Take) -> Option<Result<(), String>> {
     let since = format!("--since=@{}", found.from());
-    let only = ["_UID=0", "_COMM=sshd", "_COMM=sshd-session", "_COMM=sshd-auth"];
-    let arguments = [&["--quiet", "--no-pager", "--reverse", "--output=short-iso", since.as_str()], &only[..]].concat();
+    let arguments = [&["--quiet", "--no-pager", "--reverse", "--output=short-iso", since.as_str()], only].concat();
     let programs = ["/usr/bin/journalctl", "/bin/journalctl"];
-    let result = match command::ask(&programs, &arguments, JOURNAL_TIME, JOURNAL_BYTES) {
-        Fact::Absent => return,
+    Some(match command::ask(&programs, &arguments, JOURNAL_TIME, JOURNAL_BYTES) {
+        Fact::Absent => return None,
         Fact::Unknown(why) => Err(why.to_string()),
         Fact::Known(output) if !output.success && !output.cut => Err("journalctl failed".to_owned()),
-        Fact::Known(output) => match found.lines(output.bytes.as_slice(), Teller::Journal) {
+        Fact::Known(output) => match found.lines(output.bytes.as_slice(), Teller::Journal, take) {
             Ok(0) if output.cut => Err("only the newest part was read".to_owned()),
             read => said(read),
         },
-    };
-    sources.push(("journal".to_owned(), result));
+    })
 }
 
 fn said(read: std::io::Result<usize>) -> Result<(), String> {
@@ -178,12 +208,13 @@ fn said(read: std::io::Result<usize>) -> Result<(), String> {
     }
 }
 
-/// The files of these names, rotated ones too, that were written to since.
+/// The files of these names, rotated ones too, that were written to since; no database, whose name may be `wtmp.db`.
 fn logs(dir: &Path, names: &[&str], since: UnixSeconds) -> Vec<PathBuf> {
     let wanted = |name: &str| {
-        names
-            .iter()
-            .any(|log| name.strip_prefix(log).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-'])))
+        !name.ends_with(".db")
+            && names
+                .iter()
+                .any(|log| name.strip_prefix(log).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-'])))
     };
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries
@@ -232,7 +263,7 @@ fn read(
 }
 
 fn log(path: &Path, found: &mut Found) -> Result<(), String> {
-    read(path, LOG_BYTES, found, |reader, found| said(found.lines(reader, Teller::Log)))
+    read(path, LOG_BYTES, found, |reader, found| said(found.lines(reader, Teller::Log, Take::Both)))
 }
 
 /// Reads a file of binary records.
@@ -255,8 +286,15 @@ fn wtmp(bytes: &[u8], found: &mut Found) -> Result<(), String> {
     understood(&defects)
 }
 
-fn btmp(bytes: &[u8], found: &mut Found) -> Result<(), String> {
+/// The names of accounts; none where they cannot be read.
+fn names(root: &Path) -> BTreeSet<String> {
+    let (accounts, _) = passwd::passwd(&std::fs::read(root.join("etc/passwd")).unwrap_or_default());
+    accounts.entries.iter().map(|entry| entry.name.text().into_owned()).collect()
+}
+
+fn btmp(bytes: &[u8], names: &BTreeSet<String>, found: &mut Found) -> Result<(), String> {
     let (records, defects) = utmp::btmp(bytes);
+    let records = utmp::attempts(records, |name| names.contains(name));
     for (source, at) in records.into_iter().filter_map(|record| Some((record.source?, record.at))) {
         let refusal = sshd_log::Refusal { at, source, times: 1, sign: sshd_log::Sign::Record };
         found.refuse(&refusal, Teller::Btmp);

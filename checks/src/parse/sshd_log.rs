@@ -76,23 +76,56 @@ fn without_priority(bytes: &[u8]) -> (&[u8], bool) {
 /// sshd's programs: 9.8 and later log as `sshd-session`, 10.0 and later in part as `sshd-auth`.
 const PROGRAMS: [&[u8]; 3] = [b"sshd-session", b"sshd-auth", b"sshd"];
 
-/// The message of a line by sshd: behind ` HOST sshd[PID]: `.
+/// The message of a line by sshd: behind ` HOST sshd[PID]: `, or ` HOST authpriv.info sshd[PID]: `, as busybox writes it.
 fn message(rest: &[u8]) -> Option<&[u8]> {
     let rest = rest.strip_prefix(b" ")?;
     let host = rest.iter().position(|byte| *byte == b' ')?;
     let rest = rest.get(host + 1..)?;
+    let rest = behind_priority(rest).unwrap_or(rest);
     let rest = PROGRAMS.iter().find_map(|program| rest.strip_prefix(*program)?.strip_prefix(b"["))?;
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     rest.get(digits..)?.strip_prefix(b"]: ").filter(|_| digits > 0)
 }
 
-/// The message of a line of RFC 5424 by sshd: behind ` HOST sshd PID ID - `.
+/// What follows a facility and a level.
+fn behind_priority(bytes: &[u8]) -> Option<&[u8]> {
+    let end = bytes.iter().position(|byte| *byte == b' ')?;
+    let (facility, level) = std::str::from_utf8(bytes.get(..end)?).ok()?.split_once('.')?;
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    bytes.get(end + 1..).filter(|_| is_word(facility) && is_word(level))
+}
+
+/// The message of a line of RFC 5424 by sshd: behind ` HOST sshd PID ID - `, or behind what a logger knows of it in place of `-`.
 fn structured_message(rest: &[u8]) -> Option<&[u8]> {
-    let mut words = rest.strip_prefix(b" ")?.splitn(6, |byte| *byte == b' ');
+    let mut words = rest.strip_prefix(b" ")?.splitn(5, |byte| *byte == b' ');
     let (_host, program, pid, _id) = (words.next()?, words.next()?, words.next()?, words.next()?);
     let is_sshds = PROGRAMS.contains(&program) && !pid.is_empty() && pid.iter().all(u8::is_ascii_digit);
-    let message = words.next().filter(|data| is_sshds && *data == b"-").and_then(|_| words.next())?;
-    Some(message.strip_prefix("\u{feff}".as_bytes()).unwrap_or(message))
+    let message = words.next().filter(|_| is_sshds).and_then(behind_data)?.strip_prefix(b" ")?;
+    let message = message.strip_prefix("\u{feff}".as_bytes()).unwrap_or(message);
+    // rsyslog keeps the space that stood behind the colon.
+    Some(message.strip_prefix(b" ").unwrap_or(message))
+}
+
+/// What follows structured data: `-`, or elements like `[meta sequenceId="1"]`, in whose values `"` and `]` are escaped.
+fn behind_data(bytes: &[u8]) -> Option<&[u8]> {
+    if let Some(rest) = bytes.strip_prefix(b"-") {
+        return Some(rest);
+    }
+    let (mut inside, mut quoted, mut escaped) = (false, false, false);
+    for (at, byte) in bytes.iter().enumerate() {
+        match (*byte, inside, quoted) {
+            _ if escaped => escaped = false,
+            (b'\\', _, true) => escaped = true,
+            (b'"', true, _) => quoted = !quoted,
+            (b'[', false, _) => inside = true,
+            (b']', true, false) => inside = false,
+            (b' ', false, _) if at > 0 => return bytes.get(at..),
+            (_, false, _) => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// `publickey for root from 192.0.2.1 port 5 ssh2: ED25519 SHA256:…` (`auth_log` in auth.c).
@@ -116,8 +149,12 @@ fn login(text: &str, at: UnixSeconds, told_by: Teller) -> Result<Login, &'static
         return Err("an accepted login that can be read in two ways");
     }
     // The id of a certificate stands between the key and the authority, and may hold anything: the ends count.
-    let key = detail.split(' ').nth(1).filter(|_| method.starts_with("publickey") || method.starts_with("hostbased"));
-    let authority = detail.rsplit_once(" CA ").filter(|_| key.is_some()).and_then(|(_, ca)| ca.split(' ').nth(1));
+    let by_key = method.starts_with("publickey") || method.starts_with("hostbased");
+    // Until 8.0 the certified key has no fingerprint there.
+    let is_print = |word: &&str| word.starts_with("SHA256:") || word.starts_with("MD5:");
+    let key = detail.split(' ').nth(1).filter(|_| by_key).filter(is_print);
+    let authority =
+        detail.rsplit_once(" CA ").filter(|_| by_key).and_then(|(_, ca)| ca.split(' ').nth(1)).filter(is_print);
     Ok(Login {
         at,
         user: user.to_owned(),
@@ -162,11 +199,16 @@ fn iso(bytes: &[u8]) -> Option<(UnixSeconds, &[u8])> {
 fn rfc3164<'b>(bytes: &'b [u8], clock: &Clock) -> Option<(UnixSeconds, &'b [u8])> {
     const MONTHS: [&[u8]; 12] =
         [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
-    let (word, rest) = bytes.split_at_checked(15)?;
-    let month = MONTHS.iter().position(|month| word.starts_with(month))?;
+    let month = MONTHS.iter().position(|month| bytes.starts_with(month))?;
     let month = i64::try_from(month).ok()? + 1;
-    let day: i64 = std::str::from_utf8(word.get(3..6)?).ok()?.trim().parse().ok()?;
-    let seconds = clock_time(std::str::from_utf8(word.get(7..)?).ok()?)?;
+    // A day of one digit has a space more before it, but not everywhere.
+    let rest = bytes.get(3..)?.strip_prefix(b" ")?;
+    let rest = rest.strip_prefix(b" ").unwrap_or(rest);
+    let end = rest.iter().position(|byte| *byte == b' ')?;
+    let (day, rest) = rest.split_at_checked(end)?;
+    let day: i64 = std::str::from_utf8(day).ok().filter(|day| (1..=2).contains(&day.len()))?.parse().ok()?;
+    let (time, rest) = rest.get(1..)?.split_at_checked(8)?;
+    let seconds = clock_time(std::str::from_utf8(time).ok()?)?;
     let this_year = 1970 + clock.now.div_euclid(86_400) * 400 / 146_097;
     // The estimate of the year may be one off at its ends; a leap day may be some years back.
     (this_year - 8..=this_year + 1).rev().find_map(|year| {
@@ -223,6 +265,7 @@ mod tests {
             // Local time in Shanghai; the year is not told.
             ("Feb 28 18:00:00", 1_772_272_800),
             ("Feb  1 08:00:00", 1_769_904_000),
+            ("Feb 1 08:00:00", 1_769_904_000),
             ("Dec 31 08:00:00", 1_767_139_200),
             // The last leap day before 2026.
             ("Feb 29 08:00:00", 1_709_164_800),
@@ -230,9 +273,17 @@ mod tests {
         for (stamp, at) in cases {
             assert_eq!(read(&format!("{stamp} host cron[1]: x")), Line::Other(Some(at)), "{stamp}");
         }
-        for wrong in
-            ["2026-02-30T10:00:00Z h x", "Foo 12 10:00:00 h x", "Feb 31 10:00:00 h x", "", "2026", "-- Boot x --"]
-        {
+        for wrong in [
+            "2026-02-30T10:00:00Z h x",
+            "Foo 12 10:00:00 h x",
+            "Feb 31 10:00:00 h x",
+            "Feb 001 10:00:00 h",
+            "Feb   1 10:00:00 h",
+            "Feb 1",
+            "",
+            "2026",
+            "-- Boot x --",
+        ] {
             assert_eq!(read(wrong), Line::Other(None), "{wrong}");
         }
     }
@@ -256,6 +307,10 @@ mod tests {
             "Accepted publickey for bob from 10.0.0.1 port 1 ssh2: ED25519-CERT SHA256:k ID my CA RSA id (serial 7) CA RSA SHA256:ca",
         );
         assert_eq!((login.key.as_deref(), login.authority.as_deref()), (Some("SHA256:k"), Some("SHA256:ca")));
+        let login = accepted(
+            "Accepted publickey for bob from 10.0.0.1 port 1 ssh2: RSA-CERT ID me (serial 0) CA RSA SHA256:ca",
+        );
+        assert_eq!((login.key, login.authority.as_deref()), (None, Some("SHA256:ca")));
         let login = accepted("Accepted password for DOMAIN two words from 10.0.0.1 port 1 ssh2");
         assert_eq!(login.user, "DOMAIN two words");
         let session = "2026-02-28T10:00:00Z h sshd-session[12]: Accepted password for a from 10.0.0.1 port 1 ssh2";
@@ -303,8 +358,13 @@ mod tests {
         for line in [
             format!("<86>Feb 28 18:00:00 h sshd[12]: {message}"),
             format!("<86>2026-02-28T10:00:00Z h sshd-auth[12]: {message}"),
+            format!("Feb 28 18:00:00 h authpriv.info sshd[12]: {message}"),
+            format!("Feb 28 18:00:00 h local0.info sshd-session[12]: {message}"),
             format!("<86>1 2026-02-28T10:00:00.5Z h sshd 12 - - {message}"),
             format!("<86>1 2026-02-28T10:00:00Z h sshd-session 12 - - \u{feff}{message}"),
+            format!("<86>1 2026-02-28T10:00:00Z h sshd 12 - -  {message}"),
+            format!("<86>1 2026-02-28T10:00:00Z h sshd 12 - [a b=\"1\"] {message}"),
+            format!("<86>1 2026-02-28T10:00:00Z h sshd 12 - [a b=\"]\\\"] [\"][meta sequenceId=\"7\"] {message}"),
         ] {
             assert!(is_about_logins(line.as_bytes()), "{line}");
             let Line::Accepted(login) = read(&line) else { panic!("{line}") };
@@ -313,7 +373,11 @@ mod tests {
         for line in [
             format!("<86>1 2026-02-28T10:00:00Z h app 12 - - sshd 12 - - {message}"),
             format!("<86>1 2026-02-28T10:00:00Z h sshd x - - {message}"),
-            format!("<86>1 2026-02-28T10:00:00Z h sshd 12 - [a b=\"1\"] {message}"),
+            format!("<86>1 2026-02-28T10:00:00Z h sshd 12 - [a b=\"1\"]{message}"),
+            format!("<86>1 2026-02-28T10:00:00Z h sshd 12 - [a b=\"1\" {message}"),
+            format!("<86>1 2026-02-28T10:00:00Z h sshd 12 - {message}"),
+            format!("Feb 28 18:00:00 h app.x app.y sshd[12]: {message}"),
+            format!("Feb 28 18:00:00 h app[1]: sshd[12]: {message}"),
             format!("<8600>Feb 28 18:00:00 h sshd[12]: {message}"),
             format!("<>Feb 28 18:00:00 h sshd[12]: {message}"),
         ] {

@@ -1,5 +1,6 @@
 //! Binary login records: `wtmp` and `btmp` (`utmp(5)`), and `lastlog(8)`, in the layouts of x86-64 and aarch64.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Defect;
@@ -13,6 +14,8 @@ pub struct Record {
     pub user: String,
     /// The account's number, in lastlog.
     pub uid: Option<u32>,
+    /// The process that served the login; 0 in lastlog.
+    pub pid: i32,
     /// The terminal.
     pub line: String,
     /// From where, where the record holds an address.
@@ -44,6 +47,23 @@ const WTMP: [Layout; 2] = [
 /// record cut short, is a defect with the record's number in place of the line.
 pub fn wtmp(bytes: &[u8]) -> (Vec<Record>, Vec<Defect>) {
     read(bytes, &[USER_PROCESS])
+}
+
+/// The records of a btmp file that count as one refused login each, where `is_known` says whose name is an account's.
+///
+/// sshd writes one record when it is given a name that nobody has (`getpwnamallow` in auth.c), and one for each wrong password.
+pub fn attempts(mut records: Vec<Record>, is_known: impl Fn(&str) -> bool) -> Vec<Record> {
+    let mut of_connection: BTreeMap<(i32, Option<IpAddr>, String), u32> = BTreeMap::new();
+    records.retain(|record| {
+        if record.pid == 0 || is_known(&record.user) {
+            return true;
+        }
+        let count = of_connection.entry((record.pid, record.source, record.user.clone())).or_default();
+        *count += 1;
+        // The record of the name stands for the first password.
+        *count != 2
+    });
+    records
 }
 
 /// The refused logins of a btmp file, in its order. Whoever mistypes has a password for a name there: it is nothing to tell.
@@ -83,6 +103,7 @@ fn wtmp_record(chunk: &[u8], layout: Layout) -> Option<Record> {
     Some(Record {
         user: text(chunk.get(44..76)?),
         uid: None,
+        pid: i32::from_ne_bytes(chunk.get(4..8)?.try_into().ok()?),
         line: text(chunk.get(8..40)?),
         source: address(chunk.get(layout.address..layout.address + 16)?).or_else(|| host.parse().ok()),
         at: time(chunk.get(layout.time..)?, layout.wide)?,
@@ -95,7 +116,14 @@ pub fn lastlog(bytes: &[u8], wide: bool) -> Vec<Record> {
     let record = |(uid, chunk): (u32, &[u8])| {
         let at = time(chunk, wide).filter(|at| *at > 0)?;
         let source = text(chunk.get(width + 32..)?).parse().ok();
-        Some(Record { user: String::new(), uid: Some(uid), line: text(chunk.get(width..width + 32)?), source, at })
+        Some(Record {
+            user: String::new(),
+            uid: Some(uid),
+            pid: 0,
+            line: text(chunk.get(width..width + 32)?),
+            source,
+            at,
+        })
     };
     (0..).zip(bytes.chunks_exact(width + 288)).filter_map(record).collect()
 }
@@ -171,6 +199,27 @@ mod tests {
             assert!(records.iter().all(|one| one.source == "192.0.2.4".parse().ok()));
         }
         assert_eq!(wtmp(&[]), (vec![], vec![]));
+    }
+
+    #[test]
+    fn an_attempt_on_a_name_that_nobody_has_is_one() {
+        let record = |pid: i32, user: &str| {
+            let mut bytes = record(WTMP[0], 6, user, "192.0.2.4", 5, &[192, 0, 2, 4]);
+            bytes[4..8].copy_from_slice(&pid.to_ne_bytes());
+            bytes
+        };
+        for (records, want) in [
+            (&[(7, "ann"), (7, "ann"), (7, "ann")][..], 3),
+            (&[(7, "x"), (7, "x"), (7, "x")], 2),
+            (&[(7, "x"), (8, "x"), (8, "x"), (9, "x"), (9, "y")], 4),
+            (&[(7, "x"), (8, "x"), (7, "x"), (8, "x"), (7, "ann"), (8, "x")], 4),
+            (&[(0, "x"), (0, "x")], 2),
+        ] {
+            let bytes: Vec<u8> = records.iter().flat_map(|(pid, user)| record(*pid, user)).collect();
+            let (all, defects) = btmp(&bytes);
+            assert_eq!((all.len(), defects), (records.len(), vec![]));
+            assert_eq!(attempts(all, |user| user == "ann").len(), want, "{records:?}");
+        }
     }
 
     #[test]

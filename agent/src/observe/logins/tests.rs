@@ -207,7 +207,7 @@ fn every_form_of_a_log_tells_the_same() {
     for form in FORMS {
         let lines = written(&events, form);
         let mut found = Found::new(NOW, EAST);
-        assert_eq!(found.lines(lines.concat().as_bytes(), Teller::Log).unwrap(), 0, "{}", form.0);
+        assert_eq!(found.lines(lines.concat().as_bytes(), Teller::Log, Take::Both).unwrap(), 0, "{}", form.0);
         assert_eq!(told(found), want, "{}", form.0);
         // Rotated, and compressed with that; as Debian names them, and as others do.
         let parts: Vec<String> = lines.chunks(1000).map(<[String]>::concat).collect();
@@ -226,6 +226,20 @@ fn every_form_of_a_log_tells_the_same() {
             assert_eq!(told(found), want, "{} in {new}", form.0);
         }
     }
+}
+
+#[test]
+fn the_log_of_everything_is_read_where_logins_have_none_of_their_own() {
+    let line =
+        |user: &str| format!("Jan  9 10:00:00 h sshd[1]: Accepted password for {user} from 192.0.2.1 port 1 ssh2\n");
+    let all = line("ann");
+    let dir = place(&[("var/log/messages", all.as_bytes()), ("var/log/messages.0", all.as_bytes())]);
+    let (found, said) = read_files(dir.path());
+    assert_eq!((found.newest.len(), said), (1, vec!["messages".to_owned(), "messages.0".to_owned()]));
+    let dir = place(&[("var/log/messages", all.as_bytes()), ("var/log/secure", line("bob").as_bytes())]);
+    let (found, said) = read_files(dir.path());
+    assert_eq!(said, ["secure"]);
+    assert!(found.newest.into_values().all(|login| login.user == "bob"));
 }
 
 /// A record of utmp's.
@@ -301,8 +315,10 @@ fn what_is_not_read_is_said() {
         ("var/log/auth.log.2.gz", &good[..good.len() / 2]),
         ("var/log/auth.log.3.gz", b"no gzip"),
         ("var/log/auth.log.4.xz", b"x"),
-        ("var/lib/wtmpdb/wtmp.db", b"SQLite format 3\0"),
+        ("var/log/wtmp.db", b"SQLite format 3\0"),
+        ("var/lib/wtmpdb/other", b""),
     ]);
+    std::os::unix::fs::symlink("../../log/wtmp.db", dir.path().join("var/lib/wtmpdb/wtmp.db")).unwrap();
     let (found, said) = read_files(dir.path());
     assert_eq!(found.newest.len(), 1);
     assert_eq!(said.len(), 5, "{said:?}");

@@ -28,7 +28,7 @@ pub enum Sign {
     Dialogue,
     /// `pam_unix(sshd:auth): authentication failure`: what the module itself says.
     Module,
-    /// `Invalid user`: a name that nobody has.
+    /// `Invalid user`: a name that nobody has; `User … not allowed because`: one that may not come.
     Nobody,
     /// `maximum authentication attempts exceeded`.
     TooMany,
@@ -44,7 +44,7 @@ impl Sign {
 }
 
 /// How messages begin that tell of a refused login.
-pub(super) const BEGINNINGS: [&[u8]; 11] = [
+pub(super) const BEGINNINGS: [&[u8]; 12] = [
     b"Failed ",
     b"message repeated ",
     b"Connection closed by ",
@@ -52,6 +52,7 @@ pub(super) const BEGINNINGS: [&[u8]; 11] = [
     b"Disconnected from ",
     b"Disconnecting ",
     b"Invalid user ",
+    b"User ",
     b"error: PAM: ",
     b"error: maximum authentication attempts exceeded ",
     b"pam_unix(sshd:auth): ",
@@ -80,19 +81,25 @@ fn sshds(text: &str) -> Option<(Sign, IpAddr)> {
     let begins = |starts: &[&str]| starts.iter().any(|start| text.starts_with(start));
     let from = || text.rsplit_once(" from ").map(|(_, tail)| tail);
     // A key that is not accepted is no guess: clients offer all that they have.
-    if begins(&["Failed password for ", "Failed keyboard-interactive"]) {
-        return Some((Sign::Wrong, peer(from()?.strip_suffix(" ssh2")?)?));
+    if begins(&["Failed password for ", "Failed keyboard-interactive", "Failed unknown for "]) {
+        let tail = from()?;
+        // Old ones leave out the protocol, older ones the port.
+        let peer_of = ["ssh2", "ssh1"].iter().find_map(|protocol| tail.strip_suffix(protocol)?.strip_suffix(' '));
+        return Some((Sign::Wrong, peer_of.map_or_else(|| peer(tail).or_else(|| tail.parse().ok()), peer)?));
     }
     if begins(&["Invalid user "]) {
         let tail = from()?;
         return Some((Sign::Nobody, peer(tail).or_else(|| tail.parse().ok())?));
     }
-    if begins(&[
-        "error: PAM: Authentication failure for ",
-        "error: PAM: User not known to the underlying authentication module for ",
-    ]) {
-        let tail = from()?;
-        return Some((Sign::Dialogue, tail.strip_suffix(" [preauth]").unwrap_or(tail).parse().ok()?));
+    // Only who has an account is looked up in the lists: the name is none of the client's making.
+    if let Some((user, _)) = text.strip_prefix("User ").and_then(|rest| rest.rsplit_once(" not allowed because ")) {
+        return Some((Sign::Nobody, user.rsplit_once(" from ")?.1.parse().ok()?));
+    }
+    if begins(&["error: PAM: "]) {
+        let tail = from()?.trim_end();
+        let tail = tail.strip_suffix(" [preauth]").unwrap_or(tail);
+        // Some systems name the address of their own.
+        return Some((Sign::Dialogue, tail.split_once(" via ").map_or(tail, |(peer, _)| peer).parse().ok()?));
     }
     if begins(&["error: maximum authentication attempts exceeded for "]) {
         return Some((Sign::TooMany, peer(from()?.strip_suffix(" ssh2 [preauth]")?)?));
@@ -202,6 +209,27 @@ mod tests {
             (
                 "Disconnecting invalid user x 9.9.9.9 port 1: Too many authentication failures [preauth] 192.0.2.1 port 5: Change of username or service not allowed: (x,ssh-connection) -> (y,ssh-connection) [preauth]",
                 None,
+            ),
+            ("Failed password for root from 192.0.2.1 port 5", is("192.0.2.1", 1, Wrong)),
+            ("Failed password for root from 192.0.2.1", is("192.0.2.1", 1, Wrong)),
+            ("Failed unknown for invalid user x from 192.0.2.1 port 5 ssh2", is("192.0.2.1", 1, Wrong)),
+            ("Failed password for root from 192.0.2.1 port 5 ssh3", None),
+            ("Failed password for root from 192.0.2.1 ssh2", None),
+            ("User root from 192.0.2.1 not allowed because not listed in AllowUsers", is("192.0.2.1", 1, Nobody)),
+            ("User root from 192.0.2.1 not allowed because listed in DenyUsers", is("192.0.2.1", 1, Nobody)),
+            ("User root from host.example not allowed because none of user's groups are listed in AllowGroups", None),
+            ("User child is on pid 7", None),
+            (
+                "error: PAM: authentication error for james from 192.0.2.1 via 198.51.100.1",
+                is("192.0.2.1", 1, Dialogue),
+            ),
+            (
+                "error: PAM: Permission denied for illegal user x from 9.9.9.9 via from 192.0.2.1",
+                is("192.0.2.1", 1, Dialogue),
+            ),
+            (
+                "error: PAM: User not known to the underlying authentication module for illegal user x from 192.0.2.1 ",
+                is("192.0.2.1", 1, Dialogue),
             ),
             ("Failed publickey for root from 192.0.2.1 port 5 ssh2: RSA SHA256:x", None),
             ("Failed none for root from 192.0.2.1 port 5 ssh2", None),
