@@ -6,12 +6,21 @@ use crate::check::bytes_text;
 use crate::fact::Why;
 use crate::snapshot::{Miss, Reader};
 
+/// Where units stand (`systemd.unit(5)`).
+const UNITS: [&str; 5] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+
 /// Something that is started, or whose socket is opened, at boot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enabled {
     /// The unit's name without suffix and instance, or the service's name.
     pub name: String,
-    /// Who starts it: the unit, `inetd: NAME` or `xinetd: NAME`.
+    /// Who starts it: the unit, `init script: NAME`, `inetd: NAME` or `xinetd: NAME`.
     pub by: String,
     /// The link or file that says so.
     pub file: PathBuf,
@@ -29,7 +38,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// Reads `*.wants` and `*.requires` of `/etc/systemd/system`, `inetd.conf`, `xinetd.conf` and `xinetd.d`.
+    /// Reads `*.wants` and `*.requires` of `/etc/systemd/system`, the runlevels of System V, `inetd.conf`, `xinetd.conf` and `xinetd.d`.
     pub fn read(reader: &Reader<'_>) -> Self {
         let mut out = Self::default();
         for pattern in ["/etc/systemd/system/*.wants/*", "/etc/systemd/system/*.requires/*"] {
@@ -40,6 +49,7 @@ impl Services {
                 out.enabled.push(Enabled { name, by: unit, file, line: None });
             }
         }
+        out.runlevels(reader);
         let inetd = PathBuf::from("/etc/inetd.conf");
         out.lines(reader, &inetd, |number, words| {
             let name = words.first().filter(|name| !name.starts_with('#'))?;
@@ -51,6 +61,18 @@ impl Services {
             out.xinetd(reader, &file);
         }
         out
+    }
+
+    /// What has no unit of its own is started by links to its init script (`systemd-sysv-generator(8)`).
+    fn runlevels(&mut self, reader: &Reader<'_>) {
+        for file in self.glob(reader, "/etc/rc[2-5].d/S[0-9][0-9]?*") {
+            let name = file.file_name().and_then(|name| name.as_encoded_bytes().get(3..)).map(bytes_text);
+            let Some(name) = name else { continue };
+            let unit = format!("{name}.service");
+            if !UNITS.iter().any(|dir| reader.link_meta(&Path::new(dir).join(&unit)).is_ok()) {
+                self.enabled.push(Enabled { by: format!("init script: {name}"), name, file, line: None });
+            }
+        }
     }
 
     /// A file may hold several services, each in a block (`xinetd.conf(5)`).

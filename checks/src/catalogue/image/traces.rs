@@ -8,6 +8,7 @@ use crate::check::{
     Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict, path_text,
 };
 use crate::edit::Edit;
+use crate::host::accounts::PASSWD;
 use crate::host::image::{Becomes, Leftover, What};
 
 /// The check.
@@ -114,6 +115,10 @@ fn check(input: &Input<'_>) -> Verdict {
     let mut tally = Tally::new();
     let kinds: Vec<What> = SINGLE.iter().chain(&TOGETHER).map(|(what, _)| *what).collect();
     private_keys(input, &mut tally);
+    // Without the accounts nobody knows whose homes to look into.
+    if let Some(why) = input.host.accounts.users.why() {
+        tally.doubt(format!("file:{PASSWD}"), why.clone());
+    }
     let Some(image) = image(input, &kinds, &mut tally) else { return tally.verdict() };
     for (what, message) in SINGLE {
         for leftover in image.of(what) {
@@ -197,6 +202,7 @@ mod tests {
         }
         assert!(!Case::new().file("/var/tmp/a/b/c", "x").mends(&CHECK).holds("/var/tmp/a"));
         Case::new().directory("/tmp/empty").passes(&CHECK);
+        assert_eq!(Case::new().deny("/etc/passwd", Why::Denied).doubts(&CHECK), ["file:/etc/passwd"]);
         Case::new().file("/home/ann/.cache/ms-playwright/chromium", "x").passes(&CHECK);
         let key = "/home/ann/.ssh/id_rsa";
         let case = Case::new().file(key, "-----BEGIN RSA PRIVATE KEY-----\nx\n-----END RSA PRIVATE KEY-----\n");

@@ -168,8 +168,7 @@ struct Runs {
 /// In an image what starts with the system runs as well as it can.
 fn runs(input: &Input<'_>, program: &str, service: &str) -> Result<Runs, Why> {
     let services = &input.host.services;
-    let runlevels = &input.host.platform.logging.runlevels;
-    let at_boot = services.enabled.iter().any(|one| one.name == service) || runlevels.iter().any(|one| one == service);
+    let at_boot = services.enabled.iter().any(|one| one.name == service);
     if let Some((_, why)) = services.unread.first().filter(|_| !at_boot) {
         return Err(why.clone());
     }

@@ -184,6 +184,11 @@ mod tests {
             .link(wants, "/usr/lib/systemd/system/vsftpd.service")
             .link("/etc/systemd/system/sockets.target.wants/telnet.socket", "/lib/systemd/system/telnet.socket")
             .link("/etc/systemd/system/multi-user.target.wants/nginx.service", "/x")
+            .link("/etc/rc3.d/S01tftpd-hpa", "../init.d/tftpd-hpa")
+            .link("/etc/rc5.d/S01tftpd-hpa", "../init.d/tftpd-hpa")
+            .link("/etc/rc3.d/S01proftpd", "../init.d/proftpd")
+            .file("/usr/lib/systemd/system/proftpd.service", "")
+            .link("/etc/rc3.d/K01atftpd", "../init.d/atftpd")
             .file(
                 "/etc/inetd.conf",
                 "#ftp stream\nfinger stream tcp nowait nobody /usr/sbin/tcpd\nfinger stream tcp6\n",
@@ -196,6 +201,7 @@ mod tests {
             [
                 "high unit:vsftpd.service enabled",
                 "high unit:telnet.socket enabled",
+                "high unit:init script: tftpd-hpa enabled",
                 "high unit:inetd: finger enabled",
                 "high unit:xinetd: tftp enabled"
             ]

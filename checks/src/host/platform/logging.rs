@@ -1,9 +1,8 @@
-//! What is kept of logs over a reboot, as files tell it: the journal's storage, and loggers that start with the system.
+//! What is kept of logs over a reboot, as files tell it: the journal's storage.
 
 use std::path::{Path, PathBuf};
 
 use super::drop_ins::{self, is_last};
-use crate::check::bytes_text;
 use crate::fact::{Fact, Why};
 use crate::parse::systemd_unit;
 use crate::snapshot::{Miss, Reader};
@@ -24,8 +23,6 @@ pub struct Logging {
     pub journal: Fact<Journal>,
     /// Whether `/var/log/journal` is there.
     pub directory: Fact<()>,
-    /// What starts in the runlevels of System V, e.g. `rsyslog`.
-    pub runlevels: Vec<String>,
 }
 
 /// `journald.conf(5)`.
@@ -80,9 +77,7 @@ impl Logging {
     /// Reads what there is.
     pub fn read(reader: &Reader<'_>) -> Self {
         let directory = reader.meta(Path::new("/var/log/journal")).map_or_else(Miss::fact, |_| Fact::Known(()));
-        let started = reader.glob(Path::new("/etc/rc[2-5].d/S[0-9][0-9]*"));
-        let name = |path: &PathBuf| bytes_text(path.file_name()?.as_encoded_bytes().get(3..)?).into();
-        Self { journal: Journal::read(reader), directory, runlevels: started.paths.iter().filter_map(name).collect() }
+        Self { journal: Journal::read(reader), directory }
     }
 }
 
