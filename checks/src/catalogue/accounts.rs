@@ -14,6 +14,8 @@ pub mod lockout;
 pub mod password_age;
 pub mod password_policy;
 pub mod shared_password;
+#[cfg(test)]
+pub(super) mod shown;
 pub mod sudo;
 pub mod system_shell;
 #[cfg(test)]
@@ -36,12 +38,15 @@ fn subject(user: &User) -> String {
     format!("account:{}", user.name().text())
 }
 
-/// Says that the accounts are not known, where they are not.
-fn doubt_users(input: &Input<'_>, tally: &mut Tally) {
+/// Says that the accounts are not known, or not all of them, where they are not.
+pub(super) fn doubt_users(input: &Input<'_>, tally: &mut Tally) {
     match &input.host.accounts.users {
         Fact::Known(_) => {}
         Fact::Absent => tally.doubt(format!("file:{PASSWD}"), Why::Failed("there is no such file".to_owned())),
         Fact::Unknown(why) => tally.doubt(format!("file:{PASSWD}"), why.clone()),
+    }
+    if let Some(source) = input.host.accounts.elsewhere_of("passwd") {
+        tally.doubt("accounts", source.why());
     }
 }
 
@@ -55,6 +60,9 @@ fn passwords<'a>(input: &Input<'a>, tally: &mut Tally) -> Vec<(&'a User, Passwor
             Fact::Absent => {}
             Fact::Unknown(why) => tally.doubt(format!("file:{SHADOW}"), why),
         }
+    }
+    if let Some(source) = input.host.accounts.elsewhere_of("shadow") {
+        tally.doubt("passwords", source.why());
     }
     out
 }
@@ -75,9 +83,9 @@ fn locking(finding: Finding, user: &User) -> Finding {
 /// What the access matrix says of an account.
 #[derive(Clone, Debug, Default)]
 struct WayIn {
-    /// It can log in somehow, and gets something.
+    /// It can surely log in somehow, and gets something.
     any: bool,
-    /// It can log in and gets a shell.
+    /// It can surely log in and gets a shell.
     shell: bool,
     /// What that rests on and is not known.
     doubts: Vec<Why>,
@@ -89,8 +97,8 @@ fn way_in(input: &Input<'_>, user: &User) -> WayIn {
         way.doubts.extend(daemon.doubts.iter().cloned());
         let mine = daemon.accounts.iter().filter(|a| a.uid == user.entry.uid && a.user == user.name().text());
         for source in mine.flat_map(|account| &account.sources) {
-            way.any |= source.ways.iter().any(|way| way.grants != Grant::Nothing);
-            way.shell |= source.ways.iter().any(|way| way.grants == Grant::Shell);
+            way.any |= source.sure().any(|way| way.grants != Grant::Nothing);
+            way.shell |= source.sure().any(|way| way.grants == Grant::Shell);
             way.doubts.extend(source.doubts.iter().map(|doubt| doubt.why.clone()));
         }
     }

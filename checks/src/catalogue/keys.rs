@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::accounts::doubt_users;
 use crate::check::{Finding, Input, Tally, bytes_text, path_text};
 use crate::edit::Edit;
 use crate::host::keys::{AccountKeys, KeyFile};
@@ -13,6 +14,8 @@ pub mod options;
 pub mod permissions;
 pub mod private;
 pub mod shared;
+#[cfg(test)]
+pub(super) mod shown;
 #[cfg(test)]
 mod testing;
 pub mod unapproved;
@@ -109,9 +112,7 @@ fn shell_word(text: &str) -> String {
 
 /// Says which accounts and files could not be looked at.
 fn doubt_unread(input: &Input<'_>, tally: &mut Tally) {
-    if let Some(why) = input.host.accounts.users.why() {
-        tally.doubt("file:/etc/passwd", why.clone());
-    }
+    doubt_users(input, tally);
     for (_, file, why) in input.host.keys.unknown() {
         tally.doubt(file_subject(&file.path), why.clone());
     }

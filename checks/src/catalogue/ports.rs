@@ -262,7 +262,7 @@ pub(super) mod testing {
         /// Severity, subject and message of every finding; texts are rendered to see that no parameter is missing.
         pub(in super::super) fn findings(&self, check: &'static Check) -> Vec<String> {
             let Verdict::Fail(findings, _) = self.run(check) else { return Vec::new() };
-            self.mends(check, &findings);
+            self.mends_its_own(check, &findings);
             let line = |finding: &Finding| {
                 let text = check.message(finding.message).unwrap().text;
                 for text in [text.en, text.zh] {

@@ -47,9 +47,9 @@ pub(crate) trait Drawn {
         self.look(&self.snapshot(), &self.seen(), |input| (check.check)(input))
     }
 
-    /// What is planned about these findings, and what the check says once the plan is laid on the drawing, as `hostward fix`
-    /// lays it on the host that it simulates.
-    fn mended(&self, check: &'static Check, findings: &[Finding]) -> (Plan, Verdict) {
+    /// The files once what is planned about these findings is laid on the drawing, as `hostward fix` lays it on the host that
+    /// it simulates; the plan; and what the check says then.
+    fn mended(&self, check: &'static Check, findings: &[Finding]) -> (Snapshot, Plan, Verdict) {
         let (mut snapshot, mut seen) = (self.snapshot(), self.seen());
         let plan =
             self.look(&snapshot, &seen, |input| planned_in(&self.circumstances(), &snapshot, input, check, findings));
@@ -57,14 +57,14 @@ pub(crate) trait Drawn {
         plan::table::lay_observed(&mut seen, &plan);
         plan::kernel::lay_observed(&mut seen, &plan);
         let verdict = self.look(&snapshot, &seen, |input| (check.check)(input));
-        (plan, verdict)
+        (snapshot, plan, verdict)
     }
 
     /// What the check would mend is mended by that; what it only explains, and what the plan refuses to do here, may stay.
-    fn mends(&self, check: &'static Check, findings: &[Finding]) {
+    fn mends_its_own(&self, check: &'static Check, findings: &[Finding]) {
         let ours = |finding: &&Finding| !finding.fix.is_empty();
         if findings.iter().any(|finding| ours(&finding)) {
-            let (plan, verdict) = self.mended(check, findings);
+            let (_, plan, verdict) = self.mended(check, findings);
             let Verdict::Fail(left, _) = verdict else { return };
             let refused =
                 |finding: &Finding| plan.unfixable.iter().any(|unfixable| unfixable.reason.subject == finding.subject);
@@ -105,7 +105,7 @@ impl Shown {
     pub(crate) fn of(check: &'static Check, pass: &impl Drawn, fail: &impl Drawn, unknown: &impl Drawn) -> Self {
         let failed = fail.judged(check);
         let fixed = |findings: &[Finding]| {
-            let (plan, verdict) = fail.mended(check, findings);
+            let (_, plan, verdict) = fail.mended(check, findings);
             assert_eq!(plan.unfixable, [], "{}", check.id);
             Fixed { effects: plan.effects.iter().map(|planned| words(&planned.effect)).collect(), verdict, only: None }
         };

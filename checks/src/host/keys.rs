@@ -50,6 +50,8 @@ pub struct AccountKeys {
     pub files: Vec<KeyFile>,
     /// Its home and `~/.ssh`, where they exist and the account is one that people use: who may write there.
     pub directories: Vec<Refusal>,
+    /// Those of the two that could not be looked at.
+    pub unread: Vec<(PathBuf, Why)>,
 }
 
 /// One authorized_keys file for one account.
@@ -151,12 +153,13 @@ impl AccountKeys {
         }
         let peopled = user.is_root() || accounts.is_human(user);
         let used = files.iter().any(|file| file.holds && !matches!(file.content, Fact::Absent));
-        let directories = if peopled || used { strict_modes::directories(reader, user, modes) } else { Vec::new() };
+        let (directories, unread) =
+            if peopled || used { strict_modes::directories(reader, user, modes) } else { Default::default() };
         // A link of the account's own could make any directory its home.
         let walk = reader.walk(&user.entry.home, true).ok();
         let roots = |walk: &Walk<'_>| walk.steps.iter().all(|step| step.meta.kind != Kind::Link || step.meta.uid == 0);
         let home = walk.filter(roots).map(|walk| walk.canonical);
-        Self { user: user.name().clone(), uid: user.entry.uid, home, files, directories }
+        Self { user: user.name().clone(), uid: user.entry.uid, home, files, directories, unread }
     }
 
     /// The file that sshd opens at this path.

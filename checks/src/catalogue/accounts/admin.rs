@@ -83,7 +83,10 @@ mod tests {
     #[test]
     fn what_cannot_be_told_is_unknown() {
         assert_eq!(sudo("").deny("/etc/sudoers").login("alice").doubts(&CHECK), ["account:alice"]);
-        assert_eq!(sudo("alice ALL=(ALL) NOPASSWD: ALL").doubtful().doubts(&CHECK), ["account:alice"]);
+        let doubtful = sudo("alice ALL=(ALL) NOPASSWD: ALL").doubtful();
+        assert_eq!(doubtful.doubts(&CHECK), ["account:alice"]);
+        assert_eq!(doubtful.login("alice").doubts(&CHECK), ["account:alice"], "a way that is not sure");
+        assert_eq!(sudo("").file("/etc/nsswitch.conf", "passwd: files ldap\n").doubts(&CHECK), ["accounts"]);
         assert_eq!(Case::new().deny("/etc/passwd").doubts(&CHECK), ["file:/etc/passwd"]);
     }
 }

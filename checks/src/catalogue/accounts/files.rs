@@ -159,20 +159,6 @@ mod tests {
 
     #[test]
     fn what_cannot_be_looked_at_is_unknown() {
-        use crate::access::Access;
-        use crate::fact::Why;
-        use crate::host::Host;
-        use crate::observation::Observations;
-        use crate::policy::Policy;
-        use crate::snapshot::{Answer, Sketch};
-
-        let mut snapshot = Sketch::new().file("/etc/passwd", "").snapshot();
-        snapshot.put("/etc/shadow".into(), Answer::Unreadable(Why::Denied));
-        let seen = Observations::offline(0);
-        let (host, _) = Host::read(&snapshot, &seen);
-        let (access, policy) = (Access::default(), Policy::builtin(Profile::Basic));
-        let input = Input { host: &host, seen: &seen, access: &access, policy: &policy };
-        let Verdict::Unknown(doubts) = (CHECK.check)(&input) else { panic!() };
-        assert_eq!(doubts[0].subject, "file:/etc/shadow");
+        assert_eq!(Case::new().hide("/etc/shadow").doubts(&CHECK), ["file:/etc/shadow"]);
     }
 }

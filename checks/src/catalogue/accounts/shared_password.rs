@@ -76,5 +76,7 @@ mod tests {
     #[test]
     fn an_unreadable_shadow_is_unknown() {
         assert_eq!(Case::new().deny("/etc/shadow").doubts(&CHECK), ["file:/etc/shadow"]);
+        let elsewhere = Case::new().file("/etc/nsswitch.conf", "passwd: files\nshadow: files ldap\n");
+        assert_eq!(elsewhere.doubts(&CHECK), ["passwords"]);
     }
 }

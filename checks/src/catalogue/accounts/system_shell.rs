@@ -102,6 +102,7 @@ mod tests {
     fn what_cannot_be_told_is_unknown() {
         assert_eq!(Case::new().deny("/etc/shadow").doubts(&CHECK), ["file:/etc/shadow"]);
         assert_eq!(Case::new().doubtful().doubts(&CHECK), ["account:web"]);
+        assert_eq!(Case::new().doubtful().login("web").doubts(&CHECK), ["account:web"], "a way that is not sure");
         assert_eq!(Case::new().deny("/etc/passwd").doubts(&CHECK), ["file:/etc/passwd"]);
     }
 }

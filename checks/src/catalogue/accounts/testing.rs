@@ -5,13 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use crate::access::{Access, AccessDoubt, AccountAccess, DaemonAccess, Grant, Method, SourceAccess, SourceClass, Way};
+use crate::catalogue::shown::Drawn;
 use crate::check::{Check, Finding, Input, Profile, Verdict, placeholders};
 use crate::fact::{Fact, Why};
 use crate::host::Host;
 use crate::observation::Observations;
 use crate::observation::password::{AccountAudit, Outcome, PasswordAudit};
 use crate::parse::passwd::Name;
-use crate::plan::testing::mended;
 use crate::policy::Policy;
 use crate::snapshot::{Reader, Sketch, Snapshot};
 use crate::sshd::{Effective, Origin, Setting, Value};
@@ -24,6 +24,7 @@ pub(super) const SHA512: &str =
 #[derive(Clone)]
 pub(super) struct Case {
     files: BTreeMap<String, Result<String, Why>>,
+    hidden: Vec<String>,
     owners: BTreeMap<String, (u32, u32, u32)>,
     shadow: Vec<(String, String)>,
     logins: Vec<String>,
@@ -40,6 +41,7 @@ impl Case {
     pub(super) fn new() -> Self {
         let mut case = Self {
             files: BTreeMap::new(),
+            hidden: Vec::new(),
             owners: BTreeMap::new(),
             shadow: ["root", "web", "alice"].map(|name| (name.to_owned(), "*:1000:0:99999:7:::".to_owned())).to_vec(),
             logins: Vec::new(),
@@ -89,6 +91,13 @@ impl Case {
         case
     }
 
+    /// Something that does not even show what it is.
+    pub(super) fn hide(&self, path: &str) -> Self {
+        let mut case = self.clone();
+        case.hidden.push(path.to_owned());
+        case
+    }
+
     /// Owner, group and mode of a file.
     pub(super) fn owned(&self, path: &str, uid: u32, gid: u32, mode: u32) -> Self {
         let mut case = self.clone();
@@ -122,7 +131,94 @@ impl Case {
         case
     }
 
-    fn access(&self, host: &Host) -> Access {
+    /// Does something with what a check may look at.
+    pub(super) fn with<T>(&self, snapshot: &Snapshot, act: impl FnOnce(&Input<'_>) -> T) -> T {
+        self.look(snapshot, &self.seen, act)
+    }
+
+    /// What the check says.
+    pub(super) fn verdict(&self, check: &'static Check) -> Verdict {
+        let verdict = self.judged(check);
+        if let Verdict::Fail(findings, _) = &verdict {
+            findings.iter().for_each(|finding| complete(check, finding));
+            self.mends_its_own(check, findings);
+        }
+        verdict
+    }
+
+    /// The file, the owner in front, after the check's findings are mended.
+    pub(super) fn becomes(&self, check: &'static Check, path: &str) -> String {
+        let Verdict::Fail(findings, _) = self.judged(check) else { panic!("{}: nothing is wrong", check.id) };
+        let (after, _, verdict) = self.mended(check, &findings);
+        assert_eq!(verdict, Verdict::Pass, "{} after its own fix", check.id);
+        let reader = Reader::new(&after);
+        let view = reader.file(Path::new(path)).unwrap();
+        format!("{}:{} {:04o} {}", view.meta.uid, view.meta.gid, view.meta.mode, str::from_utf8(view.bytes).unwrap())
+    }
+
+    /// The findings, as subject and message.
+    pub(super) fn findings(&self, check: &'static Check) -> Vec<String> {
+        match self.verdict(check) {
+            Verdict::Fail(findings, _) => findings.iter().map(|f| format!("{} {}", f.subject, f.message)).collect(),
+            Verdict::Pass | Verdict::Unknown(_) => Vec::new(),
+            Verdict::NotApplicable(why) => panic!("not applicable: {}", why.en),
+        }
+    }
+
+    /// The first finding.
+    pub(super) fn finding(&self, check: &'static Check) -> Finding {
+        match self.verdict(check) {
+            Verdict::Fail(mut findings, _) => findings.remove(0),
+            verdict => panic!("{verdict:?}"),
+        }
+    }
+
+    /// The subjects of the doubts.
+    pub(super) fn doubts(&self, check: &'static Check) -> Vec<String> {
+        match self.verdict(check) {
+            Verdict::Fail(_, doubts) | Verdict::Unknown(doubts) => doubts.into_iter().map(|d| d.subject).collect(),
+            Verdict::Pass | Verdict::NotApplicable(_) => Vec::new(),
+        }
+    }
+
+    /// Passes.
+    pub(super) fn clean(&self, check: &'static Check) {
+        assert_eq!(self.verdict(check), Verdict::Pass, "{}", check.id);
+    }
+}
+
+impl Drawn for Case {
+    fn snapshot(&self) -> Snapshot {
+        let lines: String = self.shadow.iter().map(|(name, fields)| format!("{name}:{fields}\n")).collect();
+        let mut sketch = Sketch::new()
+            .file("/etc/shadow", lines)
+            .owned("/etc/shadow", 0, 42, 0o640)
+            .file("/usr/sbin/nologin", "")
+            .owned("/usr/sbin/nologin", 0, 0, 0o755);
+        for (path, content) in &self.files {
+            sketch = match content {
+                Ok(content) => sketch.file(path, content),
+                Err(why) => sketch.unreadable(path, why.clone()),
+            };
+        }
+        for path in &self.hidden {
+            sketch = sketch.hidden(path, Why::Denied);
+        }
+        for (path, (uid, gid, mode)) in &self.owners {
+            sketch = sketch.owned(path, *uid, *gid, *mode);
+        }
+        sketch.snapshot()
+    }
+
+    fn seen(&self) -> Observations {
+        self.seen.clone()
+    }
+
+    fn policy(&self) -> Policy {
+        self.policy.clone()
+    }
+
+    fn access(&self, host: &Host, _: &Observations) -> Access {
         let source = |ways| SourceAccess {
             class: SourceClass::Private,
             settings: 0,
@@ -135,7 +231,8 @@ impl Case {
             reproduce: String::new(),
             doubts: if self.doubtful { vec![AccessDoubt { method: None, why: Why::Denied }] } else { Vec::new() },
         };
-        let key = Way { methods: vec![Method::Publickey], grants: Grant::Shell, keys: Vec::new(), certain: true };
+        let key =
+            Way { methods: vec![Method::Publickey], grants: Grant::Shell, keys: Vec::new(), certain: !self.doubtful };
         let account = |user: &crate::host::accounts::User| {
             let name = user.name().text().into_owned();
             let ways = if self.logins.contains(&name) { vec![key.clone()] } else { Vec::new() };
@@ -159,93 +256,6 @@ impl Case {
             options: String::new(),
         };
         Access { daemons: vec![daemon] }
-    }
-
-    /// The files.
-    pub(super) fn snapshot(&self) -> Snapshot {
-        let lines: String = self.shadow.iter().map(|(name, fields)| format!("{name}:{fields}\n")).collect();
-        let mut sketch = Sketch::new()
-            .file("/etc/shadow", lines)
-            .owned("/etc/shadow", 0, 42, 0o640)
-            .file("/usr/sbin/nologin", "")
-            .owned("/usr/sbin/nologin", 0, 0, 0o755);
-        for (path, content) in &self.files {
-            sketch = match content {
-                Ok(content) => sketch.file(path, content),
-                Err(why) => sketch.unreadable(path, why.clone()),
-            };
-        }
-        for (path, (uid, gid, mode)) in &self.owners {
-            sketch = sketch.owned(path, *uid, *gid, *mode);
-        }
-        sketch.snapshot()
-    }
-
-    /// Does something with what a check may look at.
-    pub(super) fn with<T>(&self, snapshot: &Snapshot, act: impl FnOnce(&Input<'_>) -> T) -> T {
-        let (host, need) = Host::read(snapshot, &self.seen);
-        assert!(need.is_empty(), "{need:?}");
-        let access = self.access(&host);
-        act(&Input { host: &host, seen: &self.seen, access: &access, policy: &self.policy })
-    }
-
-    /// What the check says.
-    pub(super) fn verdict(&self, check: &Check) -> Verdict {
-        let verdict = self.with(&self.snapshot(), |input| (check.check)(input));
-        if let Verdict::Fail(findings, _) = &verdict {
-            findings.iter().for_each(|finding| complete(check, finding));
-        }
-        verdict
-    }
-
-    /// Mends every finding; then the check passes, so that there is nothing more to mend. The host afterwards.
-    pub(super) fn mends(&self, check: &'static Check) -> Snapshot {
-        let snapshot = self.snapshot();
-        let after = self.with(&snapshot, |input| {
-            let Verdict::Fail(findings, _) = (check.check)(input) else { panic!("{}: nothing is wrong", check.id) };
-            mended(&snapshot, input, check, &findings)
-        });
-        let verdict = self.with(&after, |input| (check.check)(input));
-        assert_eq!(verdict, Verdict::Pass, "{} after its own fix", check.id);
-        after
-    }
-
-    /// The file, the owner in front, after the check's findings are mended.
-    pub(super) fn becomes(&self, check: &'static Check, path: &str) -> String {
-        let after = self.mends(check);
-        let reader = Reader::new(&after);
-        let view = reader.file(Path::new(path)).unwrap();
-        format!("{}:{} {:04o} {}", view.meta.uid, view.meta.gid, view.meta.mode, str::from_utf8(view.bytes).unwrap())
-    }
-
-    /// The findings, as subject and message.
-    pub(super) fn findings(&self, check: &Check) -> Vec<String> {
-        match self.verdict(check) {
-            Verdict::Fail(findings, _) => findings.iter().map(|f| format!("{} {}", f.subject, f.message)).collect(),
-            Verdict::Pass | Verdict::Unknown(_) => Vec::new(),
-            Verdict::NotApplicable(why) => panic!("not applicable: {}", why.en),
-        }
-    }
-
-    /// The first finding.
-    pub(super) fn finding(&self, check: &Check) -> Finding {
-        match self.verdict(check) {
-            Verdict::Fail(mut findings, _) => findings.remove(0),
-            verdict => panic!("{verdict:?}"),
-        }
-    }
-
-    /// The subjects of the doubts.
-    pub(super) fn doubts(&self, check: &Check) -> Vec<String> {
-        match self.verdict(check) {
-            Verdict::Fail(_, doubts) | Verdict::Unknown(doubts) => doubts.into_iter().map(|d| d.subject).collect(),
-            Verdict::Pass | Verdict::NotApplicable(_) => Vec::new(),
-        }
-    }
-
-    /// Passes.
-    pub(super) fn clean(&self, check: &Check) {
-        assert_eq!(self.verdict(check), Verdict::Pass, "{}", check.id);
     }
 }
 

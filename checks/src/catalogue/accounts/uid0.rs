@@ -81,9 +81,6 @@ fn check(input: &Input<'_>) -> Verdict {
         };
         tally.fail(finding.seen(PASSWD, Some(user.entry.line), shown(user)));
     }
-    if let Some(source) = accounts.elsewhere_of("passwd") {
-        tally.doubt("accounts", source.why());
-    }
     tally.verdict()
 }
 

@@ -89,6 +89,9 @@ fn check(input: &Input<'_>) -> Verdict {
                 accounts.push(account);
             }
         }
+        for (path, why) in &account.unread {
+            tally.doubt(file_subject(path), why.clone());
+        }
         for file in account.files.iter().filter(|file| file.holds) {
             match (&file.closed, &file.strict) {
                 (Fact::Known(Some(blocker)), _) => tally.fail(
@@ -231,5 +234,6 @@ mod tests {
         let closed = case().owned(FILE, 0, 0, 0o600);
         assert_eq!(closed.findings(&CHECK), ["low closed"]);
         assert_eq!(Case::new().unreadable().doubts(&CHECK).len(), 1);
+        assert!(Case::new().hide("/home/bob/.ssh").doubts(&CHECK).contains(&"file:/home/bob/.ssh".to_owned()));
     }
 }

@@ -1,6 +1,6 @@
 //! `keys.private`: an unencrypted private key lies on the instance.
 
-use super::{file_subject, places, shell_word};
+use super::{doubt_users, file_subject, places, shell_word};
 use crate::check::{
     Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict, path_text,
 };
@@ -68,9 +68,7 @@ fn check(input: &Input<'_>) -> Verdict {
             .seen(path, None, shown);
         tally.fail(if opened.is_empty() { finding } else { finding.with_list("users", super::users(&opened)) });
     }
-    if let Some(why) = input.host.accounts.users.why() {
-        tally.doubt("file:/etc/passwd", why.clone());
-    }
+    doubt_users(input, &mut tally);
     for (path, why) in &private.unknown {
         tally.doubt(file_subject(path), why.clone());
     }
@@ -108,5 +106,8 @@ mod tests {
         assert_eq!(here.findings(&CHECK), ["high opens-here"]);
         let closed = Case::new().deny(path, Why::Denied);
         assert_eq!(closed.doubts(&CHECK), [format!("file:{path}")]);
+        assert_eq!(Case::new().file(path, &putty("none")).hide(path).doubts(&CHECK), [format!("file:{path}")]);
+        let elsewhere = Case::new().file("/etc/nsswitch.conf", "passwd: files ldap\n");
+        assert_eq!(elsewhere.doubts(&CHECK), ["accounts"]);
     }
 }

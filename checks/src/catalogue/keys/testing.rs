@@ -6,14 +6,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::access::Access;
-use crate::check::{Check, Finding, Input, Profile, Verdict};
+use crate::catalogue::shown::Drawn;
+use crate::check::{Check, Finding, Profile, Verdict};
 use crate::fact::{Fact, Why};
 use crate::host::Host;
 use crate::observation::metadata::Metadata;
 use crate::observation::{Mode, Observations};
 use crate::parse::key_blob::{put_number, put_string};
-use crate::plan::Plan;
-use crate::plan::testing::{mended, planned};
+use crate::plan::testing::planned;
+use crate::plan::{self, Plan};
 use crate::policy::Policy;
 use crate::snapshot::{Sketch, Snapshot};
 
@@ -36,6 +37,7 @@ pub(super) fn rsa(modulus: &[u8], exponent: &[u8]) -> String {
 #[derive(Clone)]
 pub(super) struct Case {
     files: BTreeMap<String, Result<String, Why>>,
+    hidden: Vec<String>,
     owners: BTreeMap<String, (u32, u32, u32)>,
     links: Vec<(String, String)>,
     os: &'static str,
@@ -50,6 +52,7 @@ impl Case {
         let owners = [("/home/bob", 0o755), ("/home/bob/.ssh", 0o700), (BOB, 0o600)];
         Self {
             files: BTreeMap::new(),
+            hidden: Vec::new(),
             owners: owners.into_iter().map(|(path, mode)| (path.to_owned(), (1001, 1001, mode))).collect(),
             links: Vec::new(),
             os: "ID=debian\n",
@@ -80,6 +83,13 @@ impl Case {
     pub(super) fn deny(&self, path: &str, why: Why) -> Self {
         let mut case = self.clone();
         case.files.insert(path.to_owned(), Err(why));
+        case
+    }
+
+    /// Something that does not even show what it is.
+    pub(super) fn hide(&self, path: &str) -> Self {
+        let mut case = self.clone();
+        case.hidden.push(path.to_owned());
         case
     }
 
@@ -152,44 +162,9 @@ impl Case {
         case
     }
 
-    /// The files.
-    pub(super) fn snapshot(&self) -> Snapshot {
-        let mut sketch = Sketch::new()
-            .file("/etc/os-release", self.os)
-            .file(
-                "/etc/passwd",
-                format!(
-                    "root:x:0:0::/root:/bin/sh\nal:x:1000:1000::/home/al:/bin/sh\nbob:x:1001:1001::{}:/bin/sh\n",
-                    self.home
-                ),
-            )
-            .file("/etc/group", "root:x:0:\nal:x:1000:\nbob:x:1001:\ndevs:x:3000:bob,al\n")
-            .dir("/home/bob/.ssh");
-        for (path, content) in &self.files {
-            sketch = match content {
-                Ok(content) => sketch.file(path, content),
-                Err(why) => sketch.unreadable(path, why.clone()),
-            };
-        }
-        for (path, target) in &self.links {
-            sketch = sketch.link(path, target);
-        }
-        for (path, (uid, gid, mode)) in &self.owners {
-            sketch = sketch.owned(path, *uid, *gid, *mode);
-        }
-        sketch.snapshot()
-    }
-
-    /// Does something with what a check may look at.
-    pub(super) fn with<T>(&self, snapshot: &Snapshot, act: impl FnOnce(&Input<'_>) -> T) -> T {
-        let (host, need) = Host::read(snapshot, &self.seen);
-        assert!(need.is_empty(), "{need:?}");
-        act(&Input { host: &host, seen: &self.seen, access: &Access::default(), policy: &self.policy })
-    }
-
     /// What the check says.
     pub(super) fn verdict(&self, check: &Check) -> Verdict {
-        let verdict = self.with(&self.snapshot(), |input| (check.check)(input));
+        let verdict = self.judged(check);
         if let Verdict::Fail(findings, _) = &verdict {
             findings.iter().for_each(|finding| complete(check, finding));
         }
@@ -199,7 +174,7 @@ impl Case {
     /// What would be done about the check's findings.
     pub(super) fn planned(&self, check: &'static Check) -> Plan {
         let snapshot = self.snapshot();
-        self.with(&snapshot, |input| match (check.check)(input) {
+        self.look(&snapshot, &self.seen, |input| match (check.check)(input) {
             Verdict::Fail(findings, _) => planned(&snapshot, input, check, &findings),
             verdict => panic!("{verdict:?}"),
         })
@@ -208,12 +183,14 @@ impl Case {
     /// Mends every finding, as often as one shows another; then the check passes. The host afterwards.
     pub(super) fn mends(&self, check: &'static Check) -> Snapshot {
         let mut snapshot = self.snapshot();
+        let judged = |snapshot: &Snapshot| self.look(snapshot, &self.seen, |input| (check.check)(input));
         for _ in 0..3 {
-            let verdict = self.with(&snapshot, |input| (check.check)(input));
-            let Verdict::Fail(findings, _) = verdict else { break };
-            snapshot = self.with(&snapshot, |input| mended(&snapshot, input, check, &findings));
+            let Verdict::Fail(findings, _) = judged(&snapshot) else { break };
+            let plan = self.look(&snapshot, &self.seen, |input| planned(&snapshot, input, check, &findings));
+            assert_eq!(plan.unfixable, [], "{}", check.id);
+            plan::lay(&mut snapshot, &plan);
         }
-        let verdict = self.with(&snapshot, |input| (check.check)(input));
+        let verdict = judged(&snapshot);
         assert_eq!(verdict, Verdict::Pass, "{} after its own fix", check.id);
         snapshot
     }
@@ -254,6 +231,50 @@ impl Case {
         let mut case = self.clone();
         case.links.push((path.to_owned(), target.to_owned()));
         case.owned(path, 1001, 1001, 0o777)
+    }
+}
+
+impl Drawn for Case {
+    fn snapshot(&self) -> Snapshot {
+        let mut sketch = Sketch::new()
+            .file("/etc/os-release", self.os)
+            .file(
+                "/etc/passwd",
+                format!(
+                    "root:x:0:0::/root:/bin/sh\nal:x:1000:1000::/home/al:/bin/sh\nbob:x:1001:1001::{}:/bin/sh\n",
+                    self.home
+                ),
+            )
+            .file("/etc/group", "root:x:0:\nal:x:1000:\nbob:x:1001:\ndevs:x:3000:bob,al\n")
+            .dir("/home/bob/.ssh");
+        for (path, content) in &self.files {
+            sketch = match content {
+                Ok(content) => sketch.file(path, content),
+                Err(why) => sketch.unreadable(path, why.clone()),
+            };
+        }
+        for (path, target) in &self.links {
+            sketch = sketch.link(path, target);
+        }
+        for path in &self.hidden {
+            sketch = sketch.hidden(path, Why::Denied);
+        }
+        for (path, (uid, gid, mode)) in &self.owners {
+            sketch = sketch.owned(path, *uid, *gid, *mode);
+        }
+        sketch.snapshot()
+    }
+
+    fn seen(&self) -> Observations {
+        self.seen.clone()
+    }
+
+    fn policy(&self) -> Policy {
+        self.policy.clone()
+    }
+
+    fn access(&self, _: &Host, _: &Observations) -> Access {
+        Access::default()
     }
 }
 

@@ -180,7 +180,7 @@ mod tests {
         let mut scene = scene(MetadataUsers::Everybody);
         scene.policy.metadata_users = vec!["www".to_owned()];
         let Verdict::Fail(findings, _) = scene.run(&CHECK) else { panic!("passes") };
-        assert_eq!(scene.mended(&CHECK, &findings).1, Verdict::Pass);
+        assert_eq!(scene.mended(&CHECK, &findings).2, Verdict::Pass);
     }
 
     #[test]

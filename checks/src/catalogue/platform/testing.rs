@@ -118,7 +118,8 @@ impl Scene {
 
     /// What the check's own fix would do, and what the check says afterwards.
     pub(super) fn fixed(&self, check: &'static Check) -> (Plan, Verdict) {
-        self.mended(check, &self.found(check))
+        let (_, plan, verdict) = self.mended(check, &self.found(check));
+        (plan, verdict)
     }
 
     /// The findings as they are.
@@ -139,7 +140,7 @@ impl Scene {
     pub(super) fn findings(&self, check: &'static Check) -> Vec<String> {
         let line = |finding: &Finding| format!("{} {} {}", finding.severity.word(), finding.subject, finding.message);
         let found = self.found(check);
-        self.mends(check, &found);
+        self.mends_its_own(check, &found);
         found.iter().map(line).collect()
     }
 

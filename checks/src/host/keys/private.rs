@@ -63,10 +63,14 @@ impl PrivateFiles {
             let path = directory.join(name);
             // A link is not followed: the file it leads to is looked at where it stands.
             let small = |meta: &Meta| meta.kind == Kind::File && meta.size <= MAX_SIZE;
-            let Ok(meta) = reader.link_meta(&path) else { continue };
-            if !small(&meta) {
-                continue;
-            }
+            let meta = match reader.link_meta(&path) {
+                Ok(meta) if small(&meta) => meta,
+                Ok(_) | Err(Miss::Absent | Miss::Pending) => continue,
+                Err(Miss::Unreadable(why)) => {
+                    self.unknown.push((path, why));
+                    continue;
+                }
+            };
             match reader.file(&path) {
                 Ok(view) => {
                     if let Some(key) = private_key::find(view.bytes) {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::check::path_text;
+use crate::fact::Why;
 use crate::host::accounts::{Accounts, User};
 use crate::snapshot::{Kind, Meta, Miss, Reader};
 
@@ -89,18 +90,27 @@ pub fn strict_modes(
 }
 
 /// The same judgement of the home and of `~/.ssh` themselves, whether or not they hold keys. A home that the account does
-/// not own and that everybody has (`/`, `/nonexistent`) is not its own to mend.
-pub(super) fn directories(reader: &Reader<'_>, user: &User, modes: &Modes<'_>) -> Vec<Refusal> {
+/// not own and that everybody has (`/`, `/nonexistent`) is not its own to mend. The second value: what could not be looked at.
+pub(super) fn directories(reader: &Reader<'_>, user: &User, modes: &Modes<'_>) -> (Vec<Refusal>, Vec<(PathBuf, Why)>) {
     let home = &user.entry.home;
+    let (mut refused, mut unread) = (Vec::new(), Vec::new());
     if home.as_os_str().is_empty() || home == Path::new("/") {
-        return Vec::new();
+        return (refused, unread);
     }
-    let judge = |path: PathBuf| {
-        let walk = reader.walk(&path, true).ok().filter(|walk| walk.meta.kind == Kind::Dir)?;
-        let fault = modes.fault(&walk.meta, user.entry.uid)?;
-        Some(Refusal { path: walk.canonical, fault, meta: walk.meta })
-    };
-    [home.clone(), home.join(".ssh")].into_iter().filter_map(judge).collect()
+    for path in [home.clone(), home.join(".ssh")] {
+        let walk = match reader.walk(&path, true) {
+            Ok(walk) if walk.meta.kind == Kind::Dir => walk,
+            Ok(_) | Err(Miss::Absent | Miss::Pending | Miss::Unreadable(Why::WrongKind(_) | Why::LinkLoop)) => continue,
+            Err(Miss::Unreadable(why)) => {
+                unread.push((path, why));
+                continue;
+            }
+        };
+        if let Some(fault) = modes.fault(&walk.meta, user.entry.uid) {
+            refused.push(Refusal { path: walk.canonical, fault, meta: walk.meta });
+        }
+    }
+    (refused, unread)
 }
 
 impl Modes<'_> {
