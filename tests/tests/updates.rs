@@ -56,17 +56,38 @@ fn live(overlay: &Overlay) -> Scan {
     scan::json(command).unwrap()
 }
 
-/// Compares with apt, live and offline. How many are pending.
+/// How apt is told to treat updates that Ubuntu gives to some hosts first. Security updates are for all at once.
+const PHASING: [&[&str]; 3] = [
+    &[],
+    &["-o", "APT::Get::Always-Include-Phased-Updates=true"],
+    &["-o", "APT::Get::Never-Include-Phased-Updates=true"],
+];
+
+/// Compares with apt, live and offline, whether or not it takes part in phased updates. What it says by itself.
 fn agrees(overlay: &Overlay, apt: &Apt<'_>, what: &str) -> Said {
-    let said = apt.says().unwrap();
+    let said = PHASING.map(|options| apt.says(options).unwrap());
     for (how, scan) in [("offline", offline(overlay)), ("live", live(overlay))] {
         let told = told(&scan);
-        assert_eq!(told, said.without_names_of_origin(), "{what}, {how}");
-        // Whatever apt itself calls a security update is one.
-        let missing: BTreeSet<_> = said.by_origin.difference(&told.pending).collect();
-        assert!(missing.is_empty(), "{what}, {how}: {missing:?}");
+        for (said, options) in said.iter().zip(PHASING) {
+            assert_eq!(told, said.without_names_of_origin(), "{what}, {how}, {options:?}");
+            // Whatever apt itself calls a security update is one.
+            let missing: BTreeSet<_> = said.by_origin.difference(&told.pending).collect();
+            assert!(missing.is_empty(), "{what}, {how}, {options:?}: {missing:?}");
+        }
     }
+    let [said, ..] = said;
     said
+}
+
+/// The suite's own apt, where the root file system has none and its archive answers.
+fn own_apt<'o>(overlay: &'o Overlay, suite: &Suite, test: &str) -> Apt<'o> {
+    let apt = Apt::of(overlay);
+    if !apt.own
+        && let Err(error) = apt.install("apt")
+    {
+        results::skipped(test, suite.name(), format!("NOT TESTED with its own apt: {error:#}"));
+    }
+    Apt::of(overlay)
 }
 
 #[test]
@@ -79,8 +100,10 @@ fn an_archive_of_our_own_is_read_as_apt_reads_it() {
     assert!(!suites.is_empty());
     for suite in &suites {
         let overlay = suite.overlay().unwrap();
-        let apt = Apt::of(&overlay);
+        // The quick size asks no archive.
+        let apt = if Tier::current() == Tier::Long { own_apt(&overlay, suite, test) } else { Apt::of(&overlay) };
         let mut figures = Vec::new();
+        figures.push(apt.version().unwrap());
         for packed in [Packed::Not, Packed::Lz4, Packed::Gzip] {
             repository::make(&overlay, suite.name(), &apt, packed).unwrap();
             // The quick size: all preferences for one way of keeping the lists.
@@ -119,18 +142,19 @@ fn the_archives_of_the_distributions_are_read_as_apt_reads_them() {
     }
     for suite in Suite::all(test).unwrap() {
         let overlay = suite.overlay().unwrap();
-        let apt = Apt::of(&overlay);
-        if let Err(error) = apt.fetch(&["-o", "Acquire::GzipIndexes=false"]) {
+        if let Err(error) = Apt::of(&overlay).fetch(&["-o", "Acquire::GzipIndexes=false"]) {
             results::skipped(test, suite.name(), format!("NOT TESTED: its archive did not answer: {error:#}"));
             continue;
         }
+        let apt = own_apt(&overlay, &suite, test);
         let today = agrees(&overlay, &apt, suite.name()).pending.len();
-        repository::as_released(&overlay, suite.name()).unwrap();
+        let packages = repository::as_released(&overlay, suite.name(), &apt).unwrap();
         let said = agrees(&overlay, &apt, suite.name());
         let scan = offline(&overlay);
         let (verdict, reason) = (scan.verdict(CHECK), reason(&scan));
         let figures = format!(
-            "{today} pending as apt says; as released {}, {} of them by apt's own origin; {verdict} {reason}; {} ms offline",
+            "{}: {today} pending as it says; of {packages} packages as released {}, {} of them by its own origin; {verdict} {reason}; {} ms offline",
+            apt.version().unwrap(),
             said.pending.len(),
             said.by_origin.len(),
             scan.took.as_millis()

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::observation::updates::{Kept, Pending};
 use crate::parse::apt::paragraphs::Paragraph;
-use crate::parse::apt::preferences::{self, From, Pin};
+use crate::parse::apt::preferences::{From, Pin, Priority};
 use crate::parse::package_version::debian;
 
 /// What is wanted of dpkg's status.
@@ -35,7 +35,7 @@ struct Installed {
 #[derive(Debug)]
 struct Offer {
     version: String,
-    priority: i32,
+    priority: Priority,
     security: bool,
 }
 
@@ -86,11 +86,11 @@ impl Packages {
         let real = |architecture: &str| if architecture == "all" { native.clone() } else { architecture.to_owned() };
         let architecture = real(one.get("Architecture").unwrap_or("all"));
         for mine in installed.iter_mut().filter(|mine| real(&mine.architecture) == architecture) {
-            let priority = preferences::priority(&self.pins, (package, &mine.source), version, Some(from));
+            let priority = Priority::of(&self.pins, (package, &mine.source), version, Some(from));
             let security = from.release.is_security();
             match mine.offers.iter_mut().find(|offer| offer.version == version) {
                 Some(known) => {
-                    known.priority = known.priority.max(priority);
+                    known.priority = known.priority.and(priority);
                     known.security |= security;
                 }
                 None => mine.offers.push(Offer { version: version.to_owned(), priority, security }),
@@ -137,13 +137,17 @@ impl Installed {
     /// The version that apt would choose: of the highest priority the newest, and an older one than the installed only where
     /// its priority says so (1000 and above).
     fn candidate(&self, package: &str, pins: &[Pin]) -> &str {
-        let own = preferences::priority(pins, (package, &self.source), &self.version, None);
-        let offered = self.offers.iter().map(|offer| (offer.priority, offer.version.as_str()));
-        let usable = offered.filter(|(priority, version)| {
+        let mut own = Priority::of(pins, (package, &self.source), &self.version, None);
+        for same in self.offers.iter().filter(|offer| offer.version == self.version) {
+            own = own.and(same.priority);
+        }
+        let others = self.offers.iter().filter(|offer| offer.version != self.version);
+        let all = others.map(|offer| (offer.priority.value(), offer.version.as_str()));
+        let usable = all.chain([(own.value(), self.version.as_str())]).filter(|(priority, version)| {
             *priority > 0 && (*priority >= 1000 || order(version, &self.version).is_ge())
         });
-        let all = usable.chain([(own, self.version.as_str())]);
-        all.max_by(|one, other| one.0.cmp(&other.0).then_with(|| order(one.1, other.1)))
+        usable
+            .max_by(|one, other| one.0.cmp(&other.0).then_with(|| order(one.1, other.1)))
             .map_or("", |(_, version)| version)
     }
 }
@@ -159,7 +163,7 @@ mod tests {
 
     /// Which updates are pending where these are installed, these records are kept, and archives of these suites offer those.
     fn pending(status: &str, pins: &str, lists: &[(&str, &str)]) -> Vec<String> {
-        let mut packages = Packages::new(preferences::preferences(pins.as_bytes()));
+        let mut packages = Packages::new(crate::parse::apt::preferences::preferences(pins.as_bytes()));
         let native = package("dpkg", "install ok installed", "1.22");
         paragraphs::all(STATUS, (status.to_owned() + &native).as_bytes(), &mut |one| packages.installed(one));
         for (suite, list) in lists {

@@ -21,5 +21,5 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     release::release(input);
     conf::value(input, "APT::Default-Release");
     let pins = preferences::preferences(input);
-    preferences::priority(&pins, ("bash", "bash"), "5.2-1", None);
+    preferences::Priority::of(&pins, ("bash", "bash"), "5.2-1", None).value();
 });

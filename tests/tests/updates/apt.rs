@@ -109,20 +109,43 @@ impl<'o> Apt<'o> {
         .map(drop)
     }
 
+    /// What it would install and remove so that all dependencies are met, by the lists of a directory alone.
+    pub(crate) fn mends(&self, lists: &str) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
+        let mut command = self.command("apt-get");
+        command.arg("-o").arg(format!("Dir::State::Lists={}", self.path(lists)));
+        command.args(["-s", "-o", "Debug::NoLocking=1", "--no-install-recommends", "--fix-broken", "install"]);
+        let said = Self::run(command)?;
+        let each = |word: &str| {
+            let lines = said.lines().filter_map(|line| line.strip_prefix(word)?.split_whitespace().next());
+            lines.map(|name| name.split(':').next().unwrap_or_default().to_owned()).collect()
+        };
+        Ok((each("Inst "), each("Remv ")))
+    }
+
+    /// Which one it is: `apt 2.8.3`.
+    pub(crate) fn version(&self) -> Result<String> {
+        let mut command = self.command("apt-get");
+        command.arg("--version");
+        Ok(Self::run(command)?.split_whitespace().take(2).collect::<Vec<_>>().join(" "))
+    }
+
     /// What it says.
-    pub(crate) fn says(&self) -> Result<Said> {
+    pub(crate) fn says(&self, options: &[&str]) -> Result<Said> {
         let mut upgrade = self.command("apt-get");
-        upgrade.args(["-s", "-o", "Debug::NoLocking=1", "upgrade"]);
+        upgrade.args(options).args(["-s", "-o", "Debug::NoLocking=1", "upgrade"]);
         let upgrade = Self::run(upgrade)?;
-        let kept = upgrade.split_once("kept back:").map_or("", |(_, rest)| rest);
-        let kept = kept.lines().skip(1).take_while(|line| line.starts_with(' ')).flat_map(str::split_whitespace);
+        let list = |head: &str| {
+            let list = upgrade.split_once(head).map_or("", |(_, rest)| rest);
+            list.lines().skip(1).take_while(|line| line.starts_with(' ')).flat_map(str::split_whitespace)
+        };
+        let kept = list("kept back:").chain(list("deferred due to phasing:"));
         let installs: Vec<&str> = upgrade.lines().filter_map(|line| line.strip_prefix("Inst ")).collect();
         let name = |line: &&str| line.split(' ').next().unwrap_or_default().to_owned();
         let mut spoken_of: BTreeSet<String> = installs.iter().map(name).collect();
         spoken_of.extend(kept.map(|name| name.split(':').next().unwrap_or_default().to_owned()));
         let from_security = |line: &&&str| line.contains("-security") || line.contains("Debian-Security");
         let (mut pending, mut excluded) = (BTreeSet::new(), BTreeSet::new());
-        for one in self.newer()? {
+        for one in self.newer(options)? {
             if one.chosen || one.held {
                 ensure!(
                     !one.chosen || spoken_of.contains(&one.name),
@@ -139,11 +162,11 @@ impl<'o> Apt<'o> {
     }
 
     /// Installed packages of which a security archive has a newer version, by apt's table of versions.
-    fn newer(&self) -> Result<Vec<Newer>> {
+    fn newer(&self, options: &[&str]) -> Result<Vec<Newer>> {
         let status = std::fs::read_to_string(self.overlay.path("/var/lib/dpkg/status"))?;
         let names = status.lines().filter_map(|line| line.strip_prefix("Package: "));
         let mut command = self.command("apt-cache");
-        command.arg("policy").args(names);
+        command.args(options).arg("policy").args(names);
         let (mut newer, mut package, mut installed, mut candidate) = (Vec::<Newer>::new(), "", "", "");
         let (mut version, table) = ("", Self::run(command)?);
         for line in table.lines() {

@@ -1,12 +1,15 @@
 //! An archive of our own for the packages that an overlay has: some are newer there, some as old, some older.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use anyhow::Result;
-use hostward_tests::suite::Overlay;
+use hostward_tests::suite::{Overlay, WHERE_ANSWERED};
 
 use crate::updates::apt::Apt;
+
+/// Where the lists of a release stand alone.
+const RELEASED: &str = "/var/lib/apt/released";
 
 /// How apt keeps the lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,16 +54,25 @@ pub(crate) fn make(overlay: &Overlay, suite: &str, apt: &Apt<'_>, packed: Packed
             )
         };
         base += &entry(version);
+        // Nobody is to have it yet: Ubuntu's archives say so, Debian's never do.
+        let phase = if WHERE_ANSWERED.contains(&suite) { "Phased-Update-Percentage: 0\n" } else { "" };
+        let phased = |version: &str| entry(version).replace("Maintainer:", &format!("{phase}Maintainer:"));
         match at % 7 {
-            0 | 1 => security += &entry(&format!("{version}+own1")),
+            0 => security += &entry(&format!("{version}+own1")),
+            // In the other archive it is given to some first; in this one it is for all.
+            1 => {
+                security += &entry(&format!("{version}+own1"));
+                updates += &phased(&format!("{version}+own1"));
+            }
             2 => security += &entry(version),
             3 => security += &entry("0~old"),
             // A newer one hides it.
             4 => {
                 security += &entry(&format!("{version}+own1"));
-                updates += &entry(&format!("{version}+own2"));
+                let newer = format!("{version}+own2");
+                updates += &if at % 2 == 0 { entry(&newer) } else { phased(&newer) };
             }
-            5 => updates += &entry(&format!("{version}+own2")),
+            5 => updates += &phased(&format!("{version}+own2")),
             _ => security += &entry(&format!("{version}~own1")),
         }
     }
@@ -101,18 +113,32 @@ pub(crate) fn make(overlay: &Overlay, suite: &str, apt: &Apt<'_>, packed: Packed
     Ok(())
 }
 
-/// Puts every package back to the version, with the dependencies, that the suite itself has, as on a host that took no security
-/// update.
-pub(crate) fn as_released(overlay: &Overlay, suite: &str) -> Result<()> {
+/// Puts every package back to the version, with the dependencies, that the suite itself has, as on a host that took no update. What only
+/// came with an update is not there yet, and what an update made needless still is: the released versions need it. How many packages there are.
+pub(crate) fn as_released(overlay: &Overlay, suite: &str, apt: &Apt<'_>) -> Result<usize> {
     let list = overlay.shell(&format!("cat /var/lib/apt/lists/*_dists_{suite}_*_Packages"))?;
-    let of =
-        |one: &str, name: &str| one.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
-    let name = |one: &str| of(one, "Package: ");
-    let released: BTreeMap<String, &str> =
-        list.split("\n\n").map(|one| (name(one), one)).filter(|(name, _)| !name.is_empty()).collect();
+    let name = |one: &str| {
+        let name = one.lines().find_map(|line| line.strip_prefix("Package: "));
+        name.map(str::to_owned)
+    };
+    let released: BTreeMap<String, &str> = list.split("\n\n").filter_map(|one| Some((name(one)?, one))).collect();
     let status = std::fs::read_to_string(overlay.path("/var/lib/dpkg/status"))?;
-    // What only came with an update is not there yet.
-    let older = status.split("\n\n").filter_map(|one| released.get(&name(one)));
-    let each = older.map(|older| format!("{}\nStatus: install ok installed\n\n", older.trim()));
-    overlay.write("/var/lib/dpkg/status", each.collect::<String>(), 0o644)
+    let mut names: BTreeSet<String> = status.split("\n\n").filter_map(name).collect();
+    names.retain(|name| released.contains_key(name));
+    // The release alone, so that nothing newer mends what is broken.
+    overlay.shell(&format!(
+        "rm -rf {RELEASED}; mkdir -p {RELEASED}/partial; cp -p /var/lib/apt/lists/*_dists_{suite}_* {RELEASED}"
+    ))?;
+    for _ in 0..5 {
+        let each = names.iter().filter_map(|name| released.get(name));
+        let each = each.map(|one| format!("{}\nStatus: install ok installed\n\n", one.trim()));
+        overlay.write("/var/lib/dpkg/status", each.collect::<String>(), 0o644)?;
+        let (more, fewer) = apt.mends(RELEASED)?;
+        if more.is_empty() && fewer.is_empty() {
+            return Ok(names.len());
+        }
+        names.extend(more);
+        names.retain(|name| !fewer.contains(name));
+    }
+    anyhow::bail!("the packages of {suite} do not fit together as they were released")
 }

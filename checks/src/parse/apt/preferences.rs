@@ -37,17 +37,28 @@ pub struct From<'a> {
     pub component: &'a str,
 }
 
+/// `Pin-Priority: never`.
+const NEVER: i32 = i16::MIN as i32;
+
 /// Reads a file of records. What is not understood is not there: apt refuses such a file.
 pub fn preferences(bytes: &[u8]) -> Vec<Pin> {
     let mut pins = Vec::new();
     paragraphs::all(&["Package", "Pin", "Pin-Priority"], bytes, &mut |one| {
         let (Some(package), Some(pin)) = (one.get("Package"), one.get("Pin").and_then(of)) else { return };
-        let Some(priority) = one.get("Pin-Priority").and_then(|number| number.parse().ok()) else { return };
+        let Some(priority) = one.get("Pin-Priority").and_then(number) else { return };
         let packages: Vec<String> = package.split_ascii_whitespace().map(str::to_owned).collect();
         let packages = if packages.iter().any(|name| name == "*") { Vec::new() } else { packages };
         pins.push(Pin { packages, of: pin, priority });
     });
     pins
+}
+
+/// apt takes no more than sixteen bits, and no nought.
+fn number(text: &str) -> Option<i32> {
+    if text == "never" {
+        return Some(NEVER);
+    }
+    text.parse::<i16>().ok().filter(|number| *number != 0).map(i32::from)
 }
 
 fn of(pin: &str) -> Option<Of> {
@@ -112,21 +123,52 @@ fn is_release(parts: &[(char, String)], from: &From<'_>) -> bool {
         })
 }
 
-/// The priority of a version from one place, by the first record that names the package, else the first for all, else apt's own rules.
-/// `from` is none for what is installed and in no list.
-pub fn priority(pins: &[Pin], package: (&str, &str), version: &str, from: Option<&From<'_>>) -> i32 {
-    let named = |pin: &&Pin| pin.names(package.0, package.1) && pin.is_for(version, from);
-    let general = |pin: &&Pin| pin.packages.is_empty() && pin.is_for(version, from);
-    let pinned = pins.iter().find(named).or_else(|| pins.iter().find(general));
-    pinned.map_or_else(
-        || match from.map(|from| from.release) {
-            None => 100,
-            Some(release) if release.not_automatic && release.but_automatic_upgrades => 100,
-            Some(release) if release.not_automatic => 1,
-            Some(_) => 500,
-        },
-        |pin| pin.priority,
-    )
+/// What the records say of a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Priority {
+    /// Of records that name the package, the first that is for the version from any place: which it is, and what it says.
+    named: Option<(usize, i32)>,
+    /// The highest of the places that have the version.
+    place: i32,
+}
+
+impl Priority {
+    /// Of a version from one place: by the records for all packages, else by apt's own rules, and by the first record that names the
+    /// package. `from` is none for what is installed.
+    pub fn of(pins: &[Pin], package: (&str, &str), version: &str, from: Option<&From<'_>>) -> Self {
+        let mut named = pins.iter().enumerate().filter(|(_, pin)| pin.names(package.0, package.1));
+        let named = named.find(|(_, pin)| pin.is_for(version, from)).map(|(at, pin)| (at, pin.priority));
+        // A version has no place: apt asks such a record of nobody.
+        let general =
+            |pin: &&Pin| pin.packages.is_empty() && !matches!(pin.of, Of::Version(_)) && pin.is_for(version, from);
+        let place = pins.iter().find(general).map_or_else(|| own(from), |pin| pin.priority);
+        Self { named, place }
+    }
+
+    /// The same version from another place, too.
+    pub fn and(self, other: Self) -> Self {
+        let named = self.named.into_iter().chain(other.named).min();
+        Self { named, place: self.place.max(other.place) }
+    }
+
+    /// The priority. A record that names the package counts for the version wherever it comes from, unless none of its places may ever
+    /// be used.
+    pub fn value(self) -> i32 {
+        match self.named {
+            Some((_, priority)) if priority == NEVER || self.place != NEVER => priority,
+            Some(_) | None => self.place,
+        }
+    }
+}
+
+/// What apt does by itself.
+fn own(from: Option<&From<'_>>) -> i32 {
+    match from.map(|from| from.release) {
+        None => 100,
+        Some(release) if release.not_automatic && release.but_automatic_upgrades => 100,
+        Some(release) if release.not_automatic => 1,
+        Some(_) => 500,
+    }
 }
 
 #[cfg(test)]
@@ -159,7 +201,7 @@ mod tests {
             ("zlib1g", "zlib", "1", Some(&plain), 5),
             ("zlib1g", "zlib", "1", None, 100),
         ] {
-            assert_eq!(priority(&pins, (package, source), version, from), wanted, "{package} {version}");
+            assert_eq!(Priority::of(&pins, (package, source), version, from).value(), wanted, "{package} {version}");
         }
     }
 
@@ -167,7 +209,7 @@ mod tests {
     fn archives_have_priorities_of_their_own() {
         let of = |text: &[u8]| {
             let release = super::super::release::release(text).unwrap();
-            priority(&[], ("a", "a"), "1", Some(&From { release: &release, site: "", component: "main" }))
+            Priority::of(&[], ("a", "a"), "1", Some(&From { release: &release, site: "", component: "main" })).value()
         };
         assert_eq!(of(b"Suite: stable\n"), 500);
         assert_eq!(of(b"Suite: experimental\nNotAutomatic: yes\n"), 1);

@@ -93,7 +93,8 @@ impl Lists {
         if !security && self.pins.is_empty() {
             return;
         }
-        let (site, before) = (prefix.split('_').next().unwrap_or_default(), self.lists.len());
+        // `host:port_path_dists_…`; a file's address begins with its path.
+        let (site, before) = (prefix.split(['_', ':']).next().unwrap_or_default(), self.lists.len());
         for name in names {
             let Some((component, packed)) = name.strip_prefix(prefix).and_then(packages) else { continue };
             let path = format!("{LISTS}/{name}");
