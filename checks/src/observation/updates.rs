@@ -43,7 +43,7 @@ pub struct Pending {
 /// Why the package manager would not install an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kept {
-    /// The package is on hold.
+    /// The package is on hold, or locked to another version.
     Held,
     /// The preferences choose another version, or exclude the package.
     Preferences,

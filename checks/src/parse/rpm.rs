@@ -1,7 +1,9 @@
-//! What rpm, dnf and yum keep: the database of what is installed, and the advisories of archives.
+//! What rpm, dnf and yum keep: the database of what is installed, the advisories of archives, and their configuration.
 
 pub mod berkeley;
+pub mod conf;
 pub mod header;
+pub mod spec;
 pub mod sqlite;
 pub mod updateinfo;
 

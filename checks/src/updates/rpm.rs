@@ -1,26 +1,40 @@
 //! rpm's database held against the advisories that dnf and yum have fetched.
 
 pub mod caches;
+pub mod rules;
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::observation::updates::Pending;
+use rules::{Origin, Rules};
+
+use crate::observation::updates::{Kept, Pending};
 use crate::parse::package_version::Evr;
 use crate::parse::rpm::header::Package;
+use crate::parse::rpm::spec::One;
 use crate::parse::rpm::updateinfo::Mended;
 
 /// What is installed, by name and architecture; of several versions the newest, as of kernels there are.
 #[derive(Debug, Default)]
 pub struct Packages {
     installed: HashMap<(String, String), Package>,
-    /// The newest version that mends each, and the advisories of all that do.
-    mended: BTreeMap<(String, String), (Evr, Vec<String>)>,
+    /// The versions that are newer.
+    newer: BTreeMap<(String, String), Vec<Newer>>,
+    rules: Rules,
+}
+
+/// A version that is newer than the installed one.
+#[derive(Debug, PartialEq, Eq)]
+struct Newer {
+    evr: Evr,
+    from: Origin,
+    /// The advisory, where it is about security.
+    advisory: Option<String>,
 }
 
 impl Packages {
-    /// Nothing yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// Nothing yet; what keeps updates back are these rules.
+    pub fn new(rules: Rules) -> Self {
+        Self { rules, ..Self::default() }
     }
 
     /// A package that is installed.
@@ -40,38 +54,59 @@ impl Packages {
     }
 
     /// A version that an advisory names. One of a module is for those who have that stream of it installed, and for nobody else.
-    pub fn mended(&mut self, one: &Mended) {
+    pub fn mended(&mut self, one: &Mended, from: &Origin) {
         let key = (one.name.clone(), one.arch.clone());
         let Some(installed) = self.installed.get(&key) else { return };
         if installed.module != one.module || installed.evr.order(&one.evr).is_ge() {
             return;
         }
-        let (newest, advisories) = self.mended.entry(key).or_insert_with(|| (one.evr.clone(), Vec::new()));
-        if newest.order(&one.evr).is_lt() {
-            newest.clone_from(&one.evr);
-        }
-        if !advisories.contains(&one.advisory) {
-            advisories.push(one.advisory.clone());
+        let advisory = one.security.then(|| one.advisory.clone());
+        let (newer, one) =
+            (self.newer.entry(key).or_default(), Newer { evr: one.evr.clone(), from: from.clone(), advisory });
+        if !newer.contains(&one) {
+            newer.push(one);
         }
     }
 
-    /// The packages of which an advisory names a newer version, by source and name.
+    /// The packages of which an advisory about security names a newer version, by source and name.
     pub fn pending(&self) -> Vec<Pending> {
-        let each = self.mended.iter().filter_map(|(key, (newest, advisories))| {
+        let installed = self.installed.values().map(|package| of(package, &package.evr));
+        let newer = self.newer.iter().filter_map(|(key, newer)| Some((self.installed.get(key)?, newer)));
+        let newer = newer.flat_map(|(package, newer)| newer.iter().map(move |one| of(package, &one.evr)));
+        let all: Vec<One<'_>> = installed.chain(newer).collect();
+        let rules = self.rules.resolve(&all);
+        let each = self.newer.iter().filter_map(|(key, newer)| {
             let installed = self.installed.get(key)?;
+            let security = newer.iter().filter(|one| one.advisory.is_some());
+            let newest = security.clone().map(|one| &one.evr).max_by(|one, other| one.order(other))?;
+            let mut advisories: Vec<String> = Vec::new();
+            for advisory in security.filter_map(|one| one.advisory.as_ref()) {
+                if !advisories.contains(advisory) {
+                    advisories.push(advisory.clone());
+                }
+            }
+            // Whatever is as new mends it as well.
+            let as_new = newer.iter().filter(|one| one.evr.order(newest).is_ge());
+            let kept = as_new.map(|one| rules.kept(&one.from, &of(installed, &one.evr)));
+            // Nothing, or else a lock, which says more than an exclusion.
+            let kept = kept.min_by_key(|kept| kept.map_or(0, |kept| if kept == Kept::Held { 1 } else { 2 }));
             Some(Pending {
                 source: installed.source.as_ref().unwrap_or(&installed.name).clone(),
                 package: installed.name.clone(),
                 installed: installed.evr.text(),
                 available: newest.text(),
-                kept: None,
-                advisories: advisories.clone(),
+                kept: kept.flatten(),
+                advisories,
             })
         });
         let mut pending: Vec<Pending> = each.collect();
         pending.sort();
         pending
     }
+}
+
+fn of<'p>(package: &'p Package, evr: &'p Evr) -> One<'p> {
+    One { name: &package.name, evr, arch: &package.arch }
 }
 
 #[cfg(test)]
@@ -90,12 +125,38 @@ mod tests {
 
     fn mended(name: &str, version: &str, advisory: &str, module: Option<&str>) -> Mended {
         let (name, arch, advisory) = (name.to_owned(), "x86_64".to_owned(), advisory.to_owned());
-        Mended { advisory, name, evr: evr(version), arch, module: module.map(str::to_owned) }
+        Mended { advisory, name, evr: evr(version), arch, module: module.map(str::to_owned), security: true }
+    }
+
+    fn origin() -> Origin {
+        Origin { manager: rules::Manager::Dnf, repository: "updates".to_owned() }
+    }
+
+    #[test]
+    fn what_is_excluded_is_kept_back_unless_something_as_new_is_not() {
+        let told = |text: &str, bugfix: Option<&str>| {
+            let sketch = crate::snapshot::Sketch::new().file("/etc/dnf/dnf.conf", text);
+            let mut packages = Packages::new(Rules::read(&crate::snapshot::Reader::new(&sketch.snapshot())));
+            packages.installed(package("bash", "4.4-1", None));
+            packages.mended(&mended("bash", "4.4-2", "SA-1", None), &origin());
+            packages.mended(&mended("bash", "4.4-3", "SA-2", None), &origin());
+            if let Some(version) = bugfix {
+                let one = Mended { security: false, ..mended("bash", version, "BA-1", None) };
+                packages.mended(&one, &origin());
+            }
+            packages.pending().into_iter().map(|one| (one.available, one.kept)).collect::<Vec<_>>()
+        };
+        let newest = |kept| vec![("4.4-3".to_owned(), kept)];
+        assert_eq!(told("[main]\n", None), newest(None));
+        assert_eq!(told("[main]\nexclude=bash\n", Some("4.4-9")), newest(Some(Kept::Preferences)));
+        assert_eq!(told("[main]\nexclude=bash-4.4-3\n", None), newest(Some(Kept::Preferences)));
+        assert_eq!(told("[main]\nexclude=bash-4.4-3\n", Some("4.4-9")), newest(None));
+        assert_eq!(told("[main]\nexclude=bash-4.4-2\n", None), newest(None));
     }
 
     #[test]
     fn advisories_name_what_is_older() {
-        let mut packages = Packages::new();
+        let mut packages = Packages::new(Rules::default());
         for (name, version, module) in [
             ("bash", "4.4-1.al8", None),
             ("kernel", "5.10-1.al8", None),
@@ -115,7 +176,7 @@ mod tests {
             mended("npm", "10-1", "SA-4", Some("nodejs:20")),
             mended("npm", "10-1", "SA-5", None),
         ] {
-            packages.mended(&one);
+            packages.mended(&one, &origin());
         }
         let told = |packages: &Packages| {
             let each = packages.pending().into_iter();
@@ -123,7 +184,7 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert_eq!(told(&packages), ["bash 4.4-1.al8>4.4-10.al8 SA-1 SA-2"]);
-        packages.mended(&mended("npm", "9-2", "SA-6", Some("nodejs:18")));
+        packages.mended(&mended("npm", "9-2", "SA-6", Some("nodejs:18")), &origin());
         assert_eq!(told(&packages).get(1).unwrap(), "npm 9-1>9-2 SA-6");
     }
 }

@@ -10,6 +10,7 @@ use hostward_checks::parse::rpm::{Pages, berkeley, header, sqlite};
 use hostward_checks::snapshot::Reader;
 use hostward_checks::updates::rpm::Packages;
 use hostward_checks::updates::rpm::caches::{Advisories, Caches, Database, Format};
+use hostward_checks::updates::rpm::rules::Rules;
 
 use super::stream::{self, Allowance};
 use crate::record::settle;
@@ -17,9 +18,9 @@ use crate::root::Root;
 
 /// Which security updates are pending. None: there is no database of rpm's.
 pub(super) fn look(root: &Root, allowance: &mut Allowance) -> Option<Updates> {
-    let caches = settle(root, |snapshot| {
+    let (caches, rules) = settle(root, |snapshot| {
         let reader = Reader::new(snapshot);
-        (Caches::read(&reader), reader.need())
+        ((Caches::read(&reader), Rules::read(&reader)), reader.need())
     });
     let Caches { database, advisories, archives, mut gaps } = caches;
     let database = match database {
@@ -27,7 +28,8 @@ pub(super) fn look(root: &Root, allowance: &mut Allowance) -> Option<Updates> {
         None if gaps.is_empty() => return None,
         None => return Some(Updates { gaps, ..Updates::default() }),
     };
-    let mut packages = Packages::new();
+    gaps.extend(rules.gaps.iter().cloned());
+    let mut packages = Packages::new(rules);
     let read = installed(root, &database, allowance, &mut packages);
     gaps.extend(read.err().map(|why| (format!("file:{}", database.path.display()), why)));
     for file in &advisories {
@@ -78,7 +80,7 @@ fn installed(root: &Root, database: &Database, allowance: &mut Allowance, packag
 fn mended(root: &Root, file: &Advisories, allowance: &mut Allowance, packages: &mut Packages) -> Result<(), Why> {
     let mut updateinfo = Updateinfo::new();
     stream::read(root, &file.path, &file.packed, allowance, &mut |piece| {
-        updateinfo.feed(piece, &mut |one| packages.mended(one));
+        updateinfo.feed(piece, &mut |one| packages.mended(one, &file.from));
     })?;
     if updateinfo.is_one() { Ok(()) } else { Err(Why::Defect("holds no advisories".to_owned())) }
 }

@@ -9,7 +9,7 @@ const TAG: usize = 16 << 10;
 /// So is the text of an identifier.
 const TEXT: usize = 256;
 
-/// A package that an advisory about security names.
+/// A package that an advisory names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mended {
     /// The advisory: `ALINUX3-SA-2024:0001`.
@@ -22,15 +22,16 @@ pub struct Mended {
     pub arch: String,
     /// The module's name and stream, where it belongs to one.
     pub module: Option<String>,
+    /// The advisory is about security.
+    pub security: bool,
 }
 
-/// Takes bytes in pieces of any size and gives every package that a security advisory names.
+/// Takes bytes in pieces of any size and gives every package that an advisory names.
 #[derive(Debug, Default)]
 pub struct Updateinfo {
     /// A tag, from behind its `<`. None: between tags.
     tag: Option<Vec<u8>>,
     text: Vec<u8>,
-    security: bool,
     /// Text is the advisory's name.
     in_id: bool,
     current: Mended,
@@ -84,8 +85,7 @@ impl Updateinfo {
         match name {
             "updates" => self.any = true,
             "update" => {
-                self.security = value("type") == "security";
-                self.current = Mended::default();
+                self.current = Mended { security: value("type") == "security", ..Mended::default() };
             }
             "id" => (self.in_id, self.text) = (true, Vec::new()),
             "" if tag.starts_with("/id") => {
@@ -94,7 +94,7 @@ impl Updateinfo {
             }
             "" if tag.starts_with("/collection") => self.current.module = None,
             "module" => self.current.module = Some(format!("{}:{}", value("name"), value("stream"))),
-            "package" if self.security => {
+            "package" => {
                 let epoch = value("epoch").parse().unwrap_or_default();
                 self.current.evr = Evr { epoch, version: value("version"), release: value("release") };
                 (self.current.name, self.current.arch) = (value("name"), value("arch"));
@@ -158,19 +158,21 @@ mod tests {
         for piece in pieces {
             file.feed(piece, &mut |one| {
                 let module = one.module.as_deref().unwrap_or("-");
-                out.push(format!("{} {}.{} {} {module}", one.advisory, one.name, one.arch, one.evr.text()));
+                let kind = if one.security { "" } else { " bugfix" };
+                out.push(format!("{} {}.{} {} {module}{kind}", one.advisory, one.name, one.arch, one.evr.text()));
             });
         }
         out
     }
 
     #[test]
-    fn security_advisories_name_their_packages() {
+    fn advisories_name_their_packages() {
         let id = "ALINUX3-SA-2024:0001";
         let wanted = [
             format!("{id} openssl.x86_64 1:1.1.1k-9.al8 -"),
             format!("{id} npm.noarch 9-1 nodejs:18"),
             format!("{id} a&b.x86_64 1-2 -"),
+            "B bash.x86_64 9-1 - bugfix".to_owned(),
         ];
         assert_eq!(read(&[FILE.as_bytes()]), wanted);
         let long = FILE.replace("<package name=\"no\"/>", &"<package name=\"no\"/> ".repeat(2000));

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::rules::{Manager, Origin};
 use crate::check::path_text;
 use crate::fact::Why;
 use crate::observation::updates::Archive;
+use crate::parse::rpm::conf;
 use crate::snapshot::{Miss, Reader};
 
 /// What is to be read.
@@ -46,6 +48,8 @@ pub struct Advisories {
     pub path: PathBuf,
     /// How it is compressed, by the end of its name; empty: not at all.
     pub packed: String,
+    /// Where they come from.
+    pub from: Origin,
 }
 
 const DATABASES: [&str; 2] = ["/var/lib/rpm", "/usr/lib/sysimage/rpm"];
@@ -62,13 +66,13 @@ impl Caches {
             return out;
         }
         let off = disabled(reader);
-        for parent in ["/var/cache/dnf", "/var/cache/libdnf5"] {
+        for (parent, manager) in [("/var/cache/dnf", Manager::Dnf), ("/var/cache/libdnf5", Manager::Dnf5)] {
             for cache in out.names(reader, Path::new(parent)) {
                 // The name of the repository, and sixteen digits of what is known of it.
                 let name = path_text(&cache);
                 let name = name.rsplit_once('-').map_or(name.as_str(), |(name, _)| name);
                 if !off.contains(name) {
-                    out.repository(reader, name, &Path::new(parent).join(&cache).join("repodata"));
+                    out.repository(reader, (name, manager), &Path::new(parent).join(&cache).join("repodata"));
                 }
             }
         }
@@ -79,7 +83,7 @@ impl Caches {
                 for cache in out.names(reader, &parent) {
                     let name = path_text(&cache);
                     if !off.contains(&name) {
-                        out.repository(reader, &name, &parent.join(&cache));
+                        out.repository(reader, (&name, Manager::Yum), &parent.join(&cache));
                     }
                 }
             }
@@ -127,7 +131,7 @@ impl Caches {
         }
     }
 
-    fn repository(&mut self, reader: &Reader<'_>, name: &str, directory: &Path) {
+    fn repository(&mut self, reader: &Reader<'_>, (name, manager): (&str, Manager), directory: &Path) {
         let (before, mut newest) = (self.advisories.len(), None);
         for file in self.names(reader, directory) {
             let path = directory.join(&file);
@@ -140,7 +144,10 @@ impl Caches {
             };
             let packed = packed.trim_start_matches('.').to_owned();
             match reader.canonical(&path) {
-                Ok(path) => self.advisories.push(Advisories { path, packed }),
+                Ok(path) => {
+                    let from = Origin { manager, repository: name.to_owned() };
+                    self.advisories.push(Advisories { path, packed, from });
+                }
                 Err(miss) => self.gap(&path, miss),
             }
         }
@@ -157,19 +164,12 @@ fn disabled(reader: &Reader<'_>) -> BTreeSet<String> {
     let names = reader.names(Path::new(REPOSITORIES)).unwrap_or_default();
     for name in names.iter().filter(|name| path_text(name.as_path()).ends_with(".repo")) {
         let Ok(view) = reader.file(&Path::new(REPOSITORIES).join(name)) else { continue };
-        let mut section = String::new();
-        for line in view.bytes.split(|byte| *byte == b'\n') {
-            let line = crate::check::bytes_text(line.trim_ascii());
-            if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-                section = name.to_owned();
-            } else if let Some((key, value)) = line.split_once('=')
-                && key.trim() == "enabled"
-            {
-                match value.trim() {
-                    "0" | "no" | "false" | "off" | "False" => off.insert(section.clone()),
-                    _ => off.remove(&section),
-                };
-            }
+        for one in conf::values(view.bytes).into_iter().filter(|one| one.key == "enabled") {
+            if conf::is_off(&one.text) {
+                off.insert(one.section)
+            } else {
+                off.remove(&one.section)
+            };
         }
     }
     off
