@@ -4,6 +4,8 @@
 
 mod updates {
     pub(crate) mod apt;
+    mod dnf;
+    mod preferences;
     pub(crate) mod repository;
     mod rpm;
 }
@@ -83,7 +85,7 @@ fn agrees(overlay: &Overlay, apt: &Apt<'_>, what: &str) -> Said {
 fn own_apt<'o>(overlay: &'o Overlay, suite: &Suite, test: &str) -> Apt<'o> {
     let apt = Apt::of(overlay);
     if !apt.own
-        && let Err(error) = apt.install("apt")
+        && let Err(error) = apt.install(&["apt"])
     {
         results::skipped(test, suite.name(), format!("NOT TESTED with its own apt: {error:#}"));
     }

@@ -5,9 +5,10 @@ pub mod lists;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
+use crate::fact::Why;
 use crate::observation::updates::{Kept, Pending};
 use crate::parse::apt::paragraphs::Paragraph;
-use crate::parse::apt::preferences::{From, Pin, Priority};
+use crate::parse::apt::preferences::{self, From, Pin, Priority};
 use crate::parse::package_version::debian;
 
 /// What is wanted of dpkg's status.
@@ -86,7 +87,7 @@ impl Packages {
         let real = |architecture: &str| if architecture == "all" { native.clone() } else { architecture.to_owned() };
         let architecture = real(one.get("Architecture").unwrap_or("all"));
         for mine in installed.iter_mut().filter(|mine| real(&mine.architecture) == architecture) {
-            let priority = Priority::of(&self.pins, (package, &mine.source), version, Some(from));
+            let priority = Priority::of(&self.pins, &mine.named(package, native), version, Some(from));
             let security = from.release.is_security();
             match mine.offers.iter_mut().find(|offer| offer.version == version) {
                 Some(known) => {
@@ -101,10 +102,25 @@ impl Packages {
     /// The packages for which an archive of security updates has a newer version, by source and name.
     pub fn pending(&self) -> Vec<Pending> {
         let all = self.installed.iter().flat_map(|(package, each)| each.iter().map(move |mine| (package, mine)));
-        let mut pending: Vec<Pending> = all.filter_map(|(package, mine)| mine.pending(package, &self.pins)).collect();
+        let mut pending: Vec<Pending> =
+            all.filter_map(|(package, mine)| mine.pending(package, (&self.pins, &self.native))).collect();
         pending.sort();
         pending.dedup();
         pending
+    }
+
+    /// Of what is pending, the packages of which it cannot be told whether apt would install it.
+    pub fn unclear(&self, pending: &[Pending]) -> Vec<(String, Why)> {
+        const WHY: &str = "apt's preferences have a regular expression for it, and hostward reads none: whether apt would install the update is not known";
+        let is_unclear = |one: &&Pending| {
+            let installed = self.installed.get(&one.package).into_iter().flatten();
+            let mut named = installed.map(|mine| mine.named(&one.package, &self.native));
+            named.any(|package| self.pins.iter().any(|pin| pin.is_unclear(&package)))
+        };
+        let unclear = pending.iter().filter(|one| one.kept != Some(Kept::Held)).filter(is_unclear);
+        let mut out: Vec<_> = unclear.map(|one| (format!("package:{}", one.source), Why::NotAsked(WHY))).collect();
+        out.dedup();
+        out
     }
 }
 
@@ -113,13 +129,19 @@ fn order(one: &str, other: &str) -> Ordering {
 }
 
 impl Installed {
-    fn pending(&self, package: &str, pins: &[Pin]) -> Option<Pending> {
+    /// As records of the preferences may name it.
+    fn named<'p>(&'p self, name: &'p str, native: &'p str) -> preferences::Package<'p> {
+        let architecture = if self.architecture == "all" { native } else { &self.architecture };
+        preferences::Package { name, source: &self.source, architecture, native: architecture == native }
+    }
+
+    fn pending(&self, package: &str, rules: (&[Pin], &str)) -> Option<Pending> {
         let offered = self.offers.iter().filter(|offer| offer.security).map(|offer| &offer.version);
         let newest = offered.max_by(|one, other| order(one, other))?;
         if order(newest, &self.version).is_le() {
             return None;
         }
-        let kept = match (self.held, order(self.candidate(package, pins), newest)) {
+        let kept = match (self.held, order(self.candidate(package, rules), newest)) {
             (true, _) => Some(Kept::Held),
             (false, Ordering::Less) => Some(Kept::Preferences),
             (false, _) => None,
@@ -136,8 +158,8 @@ impl Installed {
 
     /// The version that apt would choose: of the highest priority the newest, and an older one than the installed only where
     /// its priority says so (1000 and above).
-    fn candidate(&self, package: &str, pins: &[Pin]) -> &str {
-        let mut own = Priority::of(pins, (package, &self.source), &self.version, None);
+    fn candidate(&self, package: &str, (pins, native): (&[Pin], &str)) -> &str {
+        let mut own = Priority::of(pins, &self.named(package, native), &self.version, None);
         for same in self.offers.iter().filter(|offer| offer.version == self.version) {
             own = own.and(same.priority);
         }
@@ -208,6 +230,32 @@ mod tests {
             pending(&status, "", &[("x-updates", &main), ("x-security", &security)]).first().unwrap(),
             wanted[0]
         );
+    }
+
+    #[test]
+    fn of_regular_expressions_it_is_said_that_they_are_not_read() {
+        let unclear = |pins: &str| {
+            let mut packages = Packages::new(crate::parse::apt::preferences::preferences(pins.as_bytes()));
+            let status = package("dpkg", "install ok installed", "1") + &package("held", "hold ok installed", "1");
+            paragraphs::all(STATUS, status.as_bytes(), &mut |one| packages.installed(one));
+            let release = Release { suite: "x-security".to_owned(), ..Release::default() };
+            let from = From { release: &release, site: "", component: "main" };
+            let list = list(&[("dpkg", "amd64", "2"), ("held", "amd64", "2")]);
+            paragraphs::all(LIST, list.as_bytes(), &mut |one| packages.offered(one, &from));
+            packages.unclear(&packages.pending()).into_iter().map(|(subject, _)| subject).collect::<Vec<_>>()
+        };
+        for (pins, wanted) in [
+            ("Package: dpkg\nPin: version 2*\nPin-Priority: 9\n", false),
+            ("Package: /^dp/\nPin: version 2*\nPin-Priority: 9\n", true),
+            ("Package: bash src:/^dp/\nPin: version 2*\nPin-Priority: 9\n", true),
+            ("Package: dpkg\nPin: version /2.*/\nPin-Priority: 9\n", true),
+            ("Package: bash\nPin: version /2.*/\nPin-Priority: 9\n", false),
+            ("Package: *\nPin: version /2.*/\nPin-Priority: 9\n", false),
+            ("Package: *\nPin: release a=/-security$/\nPin-Priority: 9\n", true),
+            ("Package: *\nPin: origin /example/\nPin-Priority: 9\n", true),
+        ] {
+            assert_eq!(unclear(pins) == ["package:dpkg"], wanted, "{pins}");
+        }
     }
 
     #[test]

@@ -21,5 +21,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     release::release(input);
     conf::value(input, "APT::Default-Release");
     let pins = preferences::preferences(input);
-    preferences::Priority::of(&pins, ("bash", "bash"), "5.2-1", None).value();
+    let package = preferences::Package { name: "bash", source: "bash", architecture: "amd64", native: true };
+    preferences::Priority::of(&pins, &package, "5.2-1", None).value();
+    pins.iter().for_each(|pin| drop(pin.is_unclear(&package)));
 });

@@ -88,13 +88,14 @@ impl<'o> Apt<'o> {
         .map(drop)
     }
 
-    /// Installs a package over the network, with this machine's apt.
-    pub(crate) fn install(&self, package: &str) -> Result<()> {
+    /// Installs packages over the network, with this machine's apt.
+    pub(crate) fn install(&self, packages: &[&str]) -> Result<()> {
         self.fetch(&[])?;
         let mut command = self.outside("apt-get");
         command.arg("-o").arg(format!("DPkg::Options::=--root={}", self.overlay.root().display()));
         command
-            .args(["-qq", "-y", "--no-install-recommends", "install", package])
+            .args(["-qq", "-y", "--no-install-recommends", "install"])
+            .args(packages)
             .env("DEBIAN_FRONTEND", "noninteractive");
         Self::run(command).map(drop)
     }

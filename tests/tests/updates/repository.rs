@@ -82,7 +82,7 @@ pub(crate) fn make(overlay: &Overlay, suite: &str, apt: &Apt<'_>, packed: Packed
     {
         overlay.write(&format!("/srv/repo/dists/{suite}{pocket}/main/binary-amd64/Packages"), list, 0o644)?;
         let head = format!(
-            "Origin: Own\nLabel: {label}\nSuite: {suite}{pocket}\nCodename: {suite}\nComponents: main\nArchitectures: amd64\n"
+            "Origin: Own\nLabel: {label}\nSuite: {suite}{pocket}\nCodename: {suite}\nVersion: 42\nComponents: main\nArchitectures: amd64\n"
         );
         overlay.write(&format!("/srv/repo/dists/{suite}{pocket}/Release"), head, 0o644)?;
         overlay.shell(&format!(
@@ -111,6 +111,28 @@ pub(crate) fn make(overlay: &Overlay, suite: &str, apt: &Apt<'_>, packed: Packed
     };
     anyhow::ensure!(count(end)?.trim() == "3", "apt did not keep its lists as {packed:?}");
     Ok(())
+}
+
+/// The lists as if they came from two hosts over the network.
+pub(crate) fn moved(overlay: &Overlay, suite: &str) -> Result<()> {
+    overlay.shell(&format!(
+        "cd /var/lib/apt/lists
+         for f in *_srv_repo_dists_*; do
+             case $f in *-security_*) host=security.test;; *) host=archive.test:8080;; esac
+             mv \"$f\" \"${{host}}_repo_dists_${{f##*_srv_repo_dists_}}\"
+         done
+         for s in {suite} {suite}-updates; do echo \"deb [trusted=yes arch=amd64] http://archive.test:8080/repo $s main\"; done >/etc/apt/sources.list
+         echo 'deb [trusted=yes arch=amd64] http://security.test/repo {suite}-security main' >>/etc/apt/sources.list"
+    ))?;
+    Ok(())
+}
+
+/// What an installed package was built from.
+pub(crate) fn source(overlay: &Overlay, package: &str) -> Result<String> {
+    let status = std::fs::read_to_string(overlay.path("/var/lib/dpkg/status"))?;
+    let its = status.split("\n\n").find(|one| one.starts_with(&format!("Package: {package}\n"))).unwrap_or_default();
+    let source = its.lines().find_map(|line| line.strip_prefix("Source: ")?.split(' ').next());
+    Ok(source.unwrap_or(package).to_owned())
 }
 
 /// Puts every package back to the version, with the dependencies, that the suite itself has, as on a host that took no update. What only

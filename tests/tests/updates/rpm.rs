@@ -160,7 +160,7 @@ fn a_berkeley_database_that_rpm_wrote_is_read() {
     }
     let suite = Suite::find("bullseye").unwrap();
     let overlay = suite.overlay().unwrap();
-    if let Err(error) = Apt::of(&overlay).install("rpm") {
+    if let Err(error) = Apt::of(&overlay).install(&["rpm"]) {
         results::skipped("updates, rpm", "Berkeley DB", format!("NOT TESTED: no rpm that writes it: {error:#}"));
         return;
     }

@@ -34,7 +34,9 @@ pub(super) fn look(root: &Root, allowance: &mut Allowance) -> Option<(Packages, 
         let read = paragraphs(root, &list.path, &list.packed, LIST, allowance, &mut |one| packages.offered(one, &from));
         gaps.extend(read.err().map(|why| (format!("file:{}", list.path.display()), why)));
     }
-    let updates = Updates { pending: packages.pending(), archives, gaps };
+    let pending = packages.pending();
+    gaps.extend(packages.unclear(&pending));
+    let updates = Updates { pending, archives, gaps };
     Some((packages, updates))
 }
 

@@ -26,6 +26,19 @@ pub enum Of {
     Release(Vec<(char, String)>),
 }
 
+/// A package that records may name.
+#[derive(Clone, Copy, Debug)]
+pub struct Package<'p> {
+    /// Its name.
+    pub name: &'p str,
+    /// The name of what it was built from.
+    pub source: &'p str,
+    /// Its architecture; of one for all architectures the system's own.
+    pub architecture: &'p str,
+    /// That is the system's own.
+    pub native: bool,
+}
+
 /// Where a version comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct From<'a> {
@@ -83,19 +96,45 @@ pub fn release(text: &str) -> Vec<(char, String)> {
     parts.map(part).collect()
 }
 
-/// A pattern of apt's. A regular expression matches nothing here: no verdict rests on it, only whether apt would install by itself
-/// what is wanted.
+/// Whether a pattern is a regular expression, of which hostward reads none.
+fn is_expression(pattern: &str) -> bool {
+    pattern.len() > 1 && pattern.starts_with('/') && pattern.ends_with('/')
+}
+
+/// A pattern of apt's. A regular expression matches nothing here: see [`Pin::is_unclear`].
 fn matches(pattern: &str, text: &str) -> bool {
     glob_match(pattern.as_bytes(), text.as_bytes())
 }
 
 impl Pin {
-    /// Whether the record names this package, or its source with `src:`.
-    fn names(&self, package: &str, source: &str) -> bool {
-        self.packages.iter().any(|pattern| match pattern.strip_prefix("src:") {
-            Some(pattern) => matches(pattern, source),
-            None => matches(pattern, package),
+    /// Whether the record names this package, or its source with `src:`, of this architecture where one is named: `libc6:i386`.
+    fn names(&self, package: &Package<'_>) -> bool {
+        self.packages.iter().any(|pattern| {
+            let (pattern, name) = match pattern.strip_prefix("src:") {
+                Some(pattern) => (pattern, package.source),
+                None => (pattern.as_str(), package.name),
+            };
+            let (pattern, architecture) = pattern.rsplit_once(':').unwrap_or((pattern, "any"));
+            let of_it = match architecture {
+                "any" => true,
+                "native" | "all" => package.native,
+                other => other == package.architecture,
+            };
+            of_it && matches(pattern, name)
         })
+    }
+
+    /// Whether the record may be for this package, and for which of its versions hangs on a regular expression.
+    pub fn is_unclear(&self, package: &Package<'_>) -> bool {
+        let expression = |name: &String| is_expression(name.strip_prefix("src:").unwrap_or(name));
+        let of = match &self.of {
+            // Of a record for all packages apt does not ask it.
+            Of::Version(pattern) => !self.packages.is_empty() && is_expression(pattern),
+            Of::Site(pattern) => is_expression(pattern),
+            Of::Release(parts) => parts.iter().any(|(_, pattern)| is_expression(pattern)),
+        };
+        let all = self.packages.is_empty();
+        self.packages.iter().any(expression) || (of && (all || self.names(package)))
     }
 
     fn is_for(&self, version: &str, from: Option<&From<'_>>) -> bool {
@@ -135,8 +174,8 @@ pub struct Priority {
 impl Priority {
     /// Of a version from one place: by the records for all packages, else by apt's own rules, and by the first record that names the
     /// package. `from` is none for what is installed.
-    pub fn of(pins: &[Pin], package: (&str, &str), version: &str, from: Option<&From<'_>>) -> Self {
-        let mut named = pins.iter().enumerate().filter(|(_, pin)| pin.names(package.0, package.1));
+    pub fn of(pins: &[Pin], package: &Package<'_>, version: &str, from: Option<&From<'_>>) -> Self {
+        let mut named = pins.iter().enumerate().filter(|(_, pin)| pin.names(package));
         let named = named.find(|(_, pin)| pin.is_for(version, from)).map(|(at, pin)| (at, pin.priority));
         // A version has no place: apt asks such a record of nobody.
         let general =
@@ -201,7 +240,34 @@ mod tests {
             ("zlib1g", "zlib", "1", Some(&plain), 5),
             ("zlib1g", "zlib", "1", None, 100),
         ] {
-            assert_eq!(Priority::of(&pins, (package, source), version, from).value(), wanted, "{package} {version}");
+            assert_eq!(
+                Priority::of(
+                    &pins,
+                    &Package { name: package, source, architecture: "amd64", native: true },
+                    version,
+                    from
+                )
+                .value(),
+                wanted,
+                "{package} {version}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_architecture_may_be_named() {
+        for (pattern, wanted) in [
+            ("a", [true; 3]),
+            ("a:any", [true; 3]),
+            ("a:native", [true, false, true]),
+            ("?:i386", [false, true, false]),
+        ] {
+            let pins = preferences(format!("Package: {pattern}\nPin: version *\nPin-Priority: 7\n").as_bytes());
+            let told = [("amd64", true), ("i386", false), ("arm64", true)].map(|(architecture, native)| {
+                let package = Package { name: "a", source: "a", architecture, native };
+                Priority::of(&pins, &package, "1", None).value() == 7
+            });
+            assert_eq!(told, wanted, "{pattern}");
         }
     }
 
@@ -209,7 +275,8 @@ mod tests {
     fn archives_have_priorities_of_their_own() {
         let of = |text: &[u8]| {
             let release = super::super::release::release(text).unwrap();
-            Priority::of(&[], ("a", "a"), "1", Some(&From { release: &release, site: "", component: "main" })).value()
+            let package = Package { name: "a", source: "a", architecture: "amd64", native: true };
+            Priority::of(&[], &package, "1", Some(&From { release: &release, site: "", component: "main" })).value()
         };
         assert_eq!(of(b"Suite: stable\n"), 500);
         assert_eq!(of(b"Suite: experimental\nNotAutomatic: yes\n"), 1);
