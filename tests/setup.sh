@@ -73,7 +73,7 @@ bootstrap() {
 # first boot; services that listen, none of them enabled.
 declare -A layer_packages=([firewalls]="ufw firewalld iptables fail2ban" [cloud-init]="cloud-init"
   [services]="redis-server memcached rsync"
-  [more-services]="postgresql mariadb-server etcd-server etcd-client rabbitmq-server slapd ldap-utils zookeeper zookeeperd influxdb influxdb-client prometheus prometheus-node-exporter docker.io activemq"
+  [more-services]="postgresql mariadb-server etcd-server etcd-client rabbitmq-server slapd ldap-utils zookeeper zookeeperd influxdb influxdb-client prometheus prometheus-node-exporter docker.io activemq kafkacat nodejs"
   # What bookworm's archive lacks, from another's.
   [more-services-focal]="mongodb-server-core mongodb-clients" [more-services-bullseye]="consul"
   [more-services-jammy]="mysql-server-8.0" [more-services-trixie]="valkey-server"
@@ -81,10 +81,12 @@ declare -A layer_packages=([firewalls]="ufw firewalld iptables fail2ban" [cloud-
   # Where the logins are kept in databases.
   [rsyslog-trixie]="rsyslog logrotate bzip2 xz-utils wtmpdb libpam-wtmpdb lastlog2 libpam-lastlog2"
   [rsyslog-sid]="rsyslog logrotate bzip2 xz-utils wtmpdb libpam-wtmpdb lastlog2 libpam-lastlog2")
+# Of npm, in /opt: in its layer where this machine has npm.
+declare -A layer_npm=([more-services-bookworm]="pouchdb-server@4.2.0")
 declare -A layer_disables=([firewalls]="ufw firewalld fail2ban" [cloud-init]="" [services]="" [more-services]=""
   [rsyslog]="" [syslog-ng]="" [busybox]="" [inetutils]="")
 packages_of() { printf '%s' "${layer_packages[$1-$2]:-${layer_packages[$1]}}"; }
-layer_version() { printf '1 %s on %s' "$(packages_of "$1" "$2")" "$version"; }
+layer_version() { printf '1 %s%s on %s' "$(packages_of "$1" "$2")" "${layer_npm[$1-$2]:+ ${layer_npm[$1-$2]}}" "$version"; }
 layer() (
   kind=$1 suite=$2 layer=$cache/$1-$2 work=$cache/$1-$2.work
   [ -d "$cache/root-$suite" ] || exit 0
@@ -113,6 +115,9 @@ layer() (
   "${apt[@]}" update
   read -ra packages <<<"$(packages_of "$kind" "$suite")"
   "${apt[@]}" -y install --no-install-recommends "${packages[@]}"
+  if [ -n "${layer_npm[$kind-$suite]:-}" ] && command -v npm >/dev/null; then
+    timeout 300 npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$root/opt" "${layer_npm[$kind-$suite]}"
+  fi
   read -ra units <<<"${layer_disables[$kind]}"
   [ ${#units[@]} = 0 ] || chroot "$root" systemctl disable "${units[@]}"
   # Some come by names of their own, or by a script of System V.
@@ -128,7 +133,7 @@ layer() (
 layer_logged() {
   local from=$SECONDS
   [ "$(cat "$cache/$1-$2.version" 2>/dev/null)" != "$(layer_version "$1" "$2")" ] || return 0
-  if unshare --mount --propagation private bash -euo pipefail -c "$(declare -p cache version layer_packages layer_disables; declare -f layer layer_version packages_of); layer $1 $2" \
+  if unshare --mount --propagation private bash -euo pipefail -c "$(declare -p cache version layer_packages layer_npm layer_disables; declare -f layer layer_version packages_of); layer $1 $2" \
     >"$cache/$1-$2.log" 2>&1 </dev/null; then
     echo "setup: $1 of $2 installed in $((SECONDS - from)) s"
   else

@@ -14,6 +14,7 @@ mod ldap;
 mod memcached;
 mod mongodb;
 mod mysql;
+mod openwire;
 mod postgresql;
 mod redis;
 mod rsync;
@@ -351,6 +352,7 @@ pub static PROBES: &[Probe] = &[
         goodbye: stomp::DISCONNECT,
         ..NOBODY
     },
+    Probe { service: "ActiveMQ", ports: &[61616], first: |_| openwire::question(), hear: openwire::hear, ..NOBODY },
     Probe {
         service: "Consul",
         ports: &[8500],

@@ -1,4 +1,5 @@
-//! What services give to whoever comes: real servers of Debian and Ubuntu, open and locked down, each asked once a day.
+//! What services give to whoever comes: real servers of Debian and Ubuntu, open and locked down, each asked once a day; stand-ins, called so,
+//! where none can be had.
 
 #![cfg(test)]
 
@@ -12,8 +13,12 @@ use hostward_tests::suite::Suite;
 use hostward_tests::tier::Tier;
 use serde_json::Value;
 
+#[path = "unauthenticated/hostile.rs"]
+mod hostile;
 #[path = "unauthenticated/more.rs"]
 mod more;
+#[path = "unauthenticated/stand_ins.rs"]
+mod stand_ins;
 
 const TEST: &str = "unauthenticated";
 const CHECK: &str = "ports.unauthenticated";
@@ -192,8 +197,10 @@ fn run_all(host: &Host, kind: &str, cases: &[Case<'_>], witnesses: &[(&str, &str
     let wrong: Vec<String> = cases.iter().filter_map(|case| run(host, case, witness(case.0)).err()).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let seen = cases.iter().filter(|case| witness(case.0).is_some()).count();
-    let figures =
-        format!("{} servers, open and locked down: each told right; {seen} looked into: unchanged", cases.len());
+    let figures = format!(
+        "{} ways to run them, open and locked down: each told right; {seen} looked into: unchanged",
+        cases.len()
+    );
     results::tested(TEST, kind, figures);
 }
 
@@ -243,6 +250,7 @@ fn real_servers_are_told_right_asked_once_and_left_as_they_were() {
     run_together(&host, "small services", SMALL, SMALL_WITNESS);
     run_together(&host, "a service configured elsewhere", ELSEWHERE, "find /srv -printf '%p %T@ %C@\\n'");
     silence_holds_nobody_up(&host);
+    hostile::who_answers_anything_holds_nobody_up(&host);
     the_resident_asks_once_and_does_not_flap(host);
 }
 

@@ -9,8 +9,11 @@ mod memory;
 mod tls;
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -19,6 +22,7 @@ use hostward_checks::catalogue::ports::unauthenticated::{Question, questions};
 use hostward_checks::fact::{Fact, Why};
 use hostward_checks::observation::Observations;
 use hostward_checks::observation::service::Asked;
+use hostward_checks::observation::socket::Listener;
 use hostward_checks::probe::{Context, is_misunderstanding};
 
 use memory::{Memory, Stand};
@@ -47,6 +51,32 @@ pub fn ask(seen: &Observations, dir: &Path, rsyncd_conf: Option<&[u8]>) -> Fact<
     }
 }
 
+/// What may be said to who listens: the names in root's configuration are for root's daemon.
+fn told_to<'c>(listener: &Listener, context: &Context<'c>) -> Context<'c> {
+    Context { module: context.module.filter(|_| listener.uid == 0) }
+}
+
+/// Whose the listener is: people, and the ids that they may hand out to their containers, are one.
+fn account(listener: &Listener) -> u32 {
+    match listener.uid {
+        1000..=60_000 | 65_534.. => 1000,
+        uid => uid,
+    }
+}
+
+/// The first of each account, in their order, then the second of each …: who opens many does not keep the others' from their turn.
+fn in_turn<T>(all: Vec<T>, account: impl Fn(&T) -> u32) -> Vec<T> {
+    let mut begun: BTreeMap<u32, usize> = BTreeMap::new();
+    let turn = |one: T| {
+        let turn = begun.entry(account(&one)).or_default();
+        *turn += 1;
+        (*turn, one)
+    };
+    let mut turns: Vec<(usize, T)> = all.into_iter().map(turn).collect();
+    turns.sort_by_key(|(turn, _)| *turn);
+    turns.into_iter().map(|(_, one)| one).collect()
+}
+
 fn ask_due(
     seen: &Observations,
     questions: &[Question<'_>],
@@ -57,6 +87,7 @@ fn ask_due(
     // Two scans at once would ask twice.
     let _lock = crate::lock::directory(std::fs::File::open(dir)?, dir)?;
     let mut memory = Memory::open(&dir.join(FILE), seen.now);
+    memory.forget(questions, seen.now);
     let mut due: Vec<(&Question<'_>, IpAddr)> = questions
         .iter()
         .filter_map(|question| Some((question, question.to.ok()?)))
@@ -64,6 +95,7 @@ fn ask_due(
         .collect();
     // Whoever was not asked for the longest time first: slow ones do not always keep the same from their turn.
     due.sort_by_key(|(question, _)| memory.last(question));
+    let mut due = in_turn(due, |(question, _)| account(question.listener));
     due.truncate(MANY);
     let before = memory.begin(due.iter().map(|(question, _)| *question), seen.now);
     memory.save()?;
@@ -74,7 +106,7 @@ fn ask_due(
         |(question, to)| {
             let to = SocketAddr::new(*to, question.listener.port);
             let with_tls = question.probe.speaks_tls(to.port()) != memory.is_otherwise(question);
-            exchange::exchange(question.probe, to, with_tls, context, end)
+            exchange::exchange(question.probe, to, with_tls, &told_to(question.listener, context), end)
         },
     );
     for ((question, _), answer) in due.into_iter().zip(answers) {

@@ -122,10 +122,16 @@ pub(super) fn elasticsearch(heard: &Heard<'_>) -> Step {
     })
 }
 
+/// CouchDB says what it is; others of its protocol, and what stands before it, do not, but list databases all the same.
 pub(super) fn couchdb(heard: &Heard<'_>) -> Step {
     answer(heard, |response| {
-        let version = response.header("server")?.strip_prefix(b"CouchDB/")?;
-        if response.status == 200 { open(Answer::version(version)) } else { None }
+        let version = response.header("server").and_then(|server| server.strip_prefix(b"CouchDB/"));
+        match (response.status, version) {
+            (200, Some(version)) => open(Answer::version(version)),
+            (200, None) if json::names(response.body) => open(None),
+            (200, None) if !heard.ended && matches!(response.body.first(), None | Some(b'[')) => Some(Step::More),
+            _ => None,
+        }
     })
 }
 

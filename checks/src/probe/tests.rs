@@ -74,14 +74,16 @@ fn text_protocols_are_understood() {
     }
 }
 
+/// Each answer means what stands beside it.
+fn mean(answers: &[(&str, u16, Vec<u8>, &str)]) {
+    for (service, port, bytes, want) in answers {
+        assert_eq!(meaning(service, *port, 0, bytes), *want, "{service} {}", bytes.escape_ascii());
+    }
+}
+
 #[test]
 fn services_over_http_are_understood() {
-    for (service, port, bytes, want) in [
-        ("Elasticsearch", 9200, http("200 OK", r#"{"cluster_name":"a","version":{"number":"7.10.2"}}"#), "open 7.10.2"),
-        ("Elasticsearch", 9200, http("200 OK", "<html>"), "unclear"),
-        ("Elasticsearch", 9200, http("401 Unauthorized", "{}"), "closed"),
-        ("CouchDB", 5984, http("200 OK\r\nServer: CouchDB/3.2.2 (Erlang OTP/25)", "[]"), "open 3.2.2"),
-        ("CouchDB", 5984, http("401 Unauthorized\r\nServer: CouchDB/3.2.2", ""), "closed"),
+    mean(&[
         ("InfluxDB", 8086, http("200 OK\r\nX-Influxdb-Version: 1.6.7", "{}"), "open 1.6.7"),
         ("InfluxDB", 8086, http("401 Unauthorized\r\nX-Influxdb-Version: 1.6.7", "{}"), "closed"),
         ("Docker API", 2375, http("200 OK", r#"{"Version":"20.10.24","ApiVersion":"1.41"}"#), "open 20.10.24"),
@@ -90,16 +92,6 @@ fn services_over_http_are_understood() {
         ("etcd", 2379, http("400 Bad Request", r#"{"error":"etcdserver: user name is empty","code":3}"#), "closed"),
         ("etcd", 2379, http("400 Bad Request", "Client sent an HTTP request to an HTTPS server."), "unclear"),
         ("etcd", 2379, http("404 Not Found", "404 page not found"), "unclear"),
-        ("Kubernetes API", 6443, http("200 OK\r\nAudit-Id: x\r\nContent-Type: application/json", "{"), "open"),
-        ("Kubernetes API", 6443, http("403 Forbidden\r\nAudit-Id: x", "{}"), "closed"),
-        ("kubelet", 10250, http("200 OK\r\nContent-Type: application/json", "{"), "open"),
-        ("kubelet", 10250, http("401 Unauthorized", "Unauthorized"), "closed"),
-        ("Jenkins", 8080, http("200 OK\r\nX-Jenkins: 2.440", "{}"), "open 2.440"),
-        ("Jenkins", 8080, http("403 Forbidden\r\nX-Jenkins: 2.440", ""), "closed"),
-        ("Jenkins", 8080, http("404 Not Found\r\nServer: Apache Tomcat", ""), "other"),
-        ("Hadoop", 8088, http("200 OK", r#"{"clusterInfo":{"hadoopVersion":"3.3.6"}}"#), "open 3.3.6"),
-        ("Hadoop", 9870, http("200 OK", r#"{"FileStatus":{}}"#), "open"),
-        ("Hadoop", 9870, http("401 Authentication required", ""), "closed"),
         ("RabbitMQ", 15672, http("200 OK", r#"{"name":"guest","tags":["administrator"]}"#), "open"),
         ("RabbitMQ", 15672, http("401 Unauthorized", r#"{"error":"not_authorized"}"#), "closed"),
         ("ActiveMQ", 8161, http("200 OK", "<html><title>localhost : ActiveMQ Console</title>"), "open"),
@@ -111,9 +103,32 @@ fn services_over_http_are_understood() {
         ("node_exporter", 9100, http("401 Unauthorized", ""), "closed"),
         ("node_exporter", 9100, http("302 Found\r\nLocation: /login", ""), "unclear"),
         ("node_exporter", 9100, b"SSH-2.0-OpenSSH_9.2p1\r\n".to_vec(), "unclear"),
-    ] {
-        assert_eq!(meaning(service, port, 0, &bytes), want, "{service} {}", bytes.escape_ascii());
-    }
+    ]);
+}
+
+/// No archive has them: words as their documentation gives them, a stand-in. PouchDB Server's are its own.
+#[test]
+fn stand_ins_recorded_words_of_services_that_could_not_be_had_are_understood() {
+    mean(&[
+        ("Elasticsearch", 9200, http("200 OK", r#"{"cluster_name":"a","version":{"number":"7.10.2"}}"#), "open 7.10.2"),
+        ("Elasticsearch", 9200, http("200 OK", "<html>"), "unclear"),
+        ("Elasticsearch", 9200, http("401 Unauthorized", "{}"), "closed"),
+        ("CouchDB", 5984, http("200 OK\r\nServer: CouchDB/3.2.2 (Erlang OTP/25)", "[]"), "open 3.2.2"),
+        ("CouchDB", 5984, http("401 Unauthorized\r\nServer: CouchDB/3.2.2", ""), "closed"),
+        ("CouchDB", 5984, http("200 OK\r\nX-Powered-By: Express", r#"["_replicator","_users"]"#), "open"),
+        ("CouchDB", 5984, http("200 OK", r#"[{"a":1}]"#), "unclear"),
+        ("CouchDB", 5984, http("200 OK", "{}"), "unclear"),
+        ("Kubernetes API", 6443, http("200 OK\r\nAudit-Id: x\r\nContent-Type: application/json", "{"), "open"),
+        ("Kubernetes API", 6443, http("403 Forbidden\r\nAudit-Id: x", "{}"), "closed"),
+        ("kubelet", 10250, http("200 OK\r\nContent-Type: application/json", "{"), "open"),
+        ("kubelet", 10250, http("401 Unauthorized", "Unauthorized"), "closed"),
+        ("Jenkins", 8080, http("200 OK\r\nX-Jenkins: 2.440", "{}"), "open 2.440"),
+        ("Jenkins", 8080, http("403 Forbidden\r\nX-Jenkins: 2.440", ""), "closed"),
+        ("Jenkins", 8080, http("404 Not Found\r\nServer: Apache Tomcat", ""), "other"),
+        ("Hadoop", 8088, http("200 OK", r#"{"clusterInfo":{"hadoopVersion":"3.3.6"}}"#), "open 3.3.6"),
+        ("Hadoop", 9870, http("200 OK", r#"{"FileStatus":{}}"#), "open"),
+        ("Hadoop", 9870, http("401 Authentication required", ""), "closed"),
+    ]);
 }
 
 /// A packet of MySQL.
@@ -138,7 +153,21 @@ fn binary_protocols_are_understood() {
     let entry =
         b"\x30\x2f\x02\x01\x01\x64\x2a\x04\0\x30\x26\x30\x24\x04\x0enamingContexts\x31\x12\x04\x10dc=example,dc=or";
     let done = |number: u8, code: u8| [0x30, 0x0c, 2, 1, number, 0x65, 7, 0x0a, 1, code, 4, 0, 4, 0];
+    // ActiveMQ 5.17 first says who it is and which broker; then it refuses.
+    let openwire = |refusal: &[u8]| {
+        let hello = b"\x01ActiveMQ\0\0\0\x0c\x01\0\0\0\x1c\0\0\0\x01\0\x0fProviderVersion\x09\0\x065.17.2";
+        let frame = |body: &[u8]| [&u32::try_from(body.len()).unwrap().to_be_bytes(), body].concat();
+        let class = u16::try_from(refusal.len()).unwrap().to_be_bytes();
+        let refused = [b"\x1f\0\0\0\0\0\0\0\0\0\x01\x01", &class[..], refusal, b"\x01\0\x02no"].concat();
+        [frame(hello), frame(b"\x02\0\0\0\0\0"), frame(&refused)].concat()
+    };
     for (service, port, turn, bytes, want) in [
+        ("ActiveMQ", 61616, 0, openwire(b"javax.jms.InvalidClientIDException"), "open 5.17.2"),
+        ("ActiveMQ", 61616, 0, openwire(b"java.lang.SecurityException"), "closed"),
+        ("ActiveMQ", 61616, 0, openwire(b"java.lang.NullPointerException"), "unclear"),
+        ("ActiveMQ", 61616, 0, openwire(b""), "unclear"),
+        ("ActiveMQ", 61616, 0, b"\0\0\0\x0a\x1e\0\0\0\0\0\0\0\0\x01".to_vec(), "unclear"),
+        ("ActiveMQ", 61616, 0, b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), "unclear"),
         ("PostgreSQL", 5432, 0, b"R\0\0\0\x08\0\0\0\0S\0\0\0".to_vec(), "open"),
         ("PostgreSQL", 5432, 0, b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0".to_vec(), "closed"),
         ("PostgreSQL", 5432, 0, b"E\0\0\0\x17SFATAL\0C28000\0Mno\0\0".to_vec(), "closed"),

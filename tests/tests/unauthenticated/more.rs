@@ -31,6 +31,8 @@ const WITNESSES: &[(&str, &str)] = &[
         "curl -s http://127.0.0.1:8086/debug/vars | grep -oE '\"writeReq\":[0-9]+'; curl -s 'http://127.0.0.1:8086/query?q=SHOW+DATABASES'",
     ),
     ("rabbitmq", "for what in users queues exchanges permissions vhosts; do rabbitmqctl -q list_$what | sort; done"),
+    // No message or destination has come to its store.
+    ("activemq", "md5sum /var/lib/activemq/main/data/kahadb/db-*.log"),
     (
         "docker",
         "for what in 'containers/json?all=1' images/json volumes networks; do curl -s http://127.0.0.1:2375/$what ||
@@ -129,6 +131,59 @@ const CASES: &[Case<'static>] = &[
         2376,
         &["pass"],
     ),
+    // Debian's has OpenWire and STOMP; its web console is left out, and so a stand-in here.
+    (
+        "activemq, as installed",
+        "ln -s /etc/activemq/instances-available/main /etc/activemq/instances-enabled/; systemctl start activemq",
+        61616,
+        &["medium local"],
+    ),
+    (
+        "activemq, OpenWire and STOMP for all",
+        "sed -i 's#<transportConnector name=\"openwire\".*#<transportConnector name=\"openwire\" uri=\"tcp://0.0.0.0:61616\"/>\\n<transportConnector name=\"stomp\" uri=\"stomp://0.0.0.0:61613\"/>#' /etc/activemq/instances-available/main/activemq.xml
+         systemctl start activemq",
+        61613,
+        &["critical open", "critical open"],
+    ),
+    (
+        "activemq, with users",
+        "sed -i 's#<persistenceAdapter>#<plugins><simpleAuthenticationPlugin><users><authenticationUser username=\"a\" password=\"b\" groups=\"c\"/></users></simpleAuthenticationPlugin></plugins>&#' /etc/activemq/instances-available/main/activemq.xml
+         systemctl start activemq",
+        61613,
+        &["pass"],
+    ),
+    // Of others, by Kafka's protocol: it opens a port of the kernel's choice, and knows no login.
+    (
+        "librdkafka's mock cluster",
+        "range=/proc/sys/net/ipv4/ip_local_port_range; was=$(cat $range); echo 9092 9092 >$range
+         run kafkacat -C -t x -b localhost -X test.mock.num.brokers=1
+         n=0; until [ -n \"$(ss -tlnH 'sport = :9092')\" ] || [ $n -ge 100 ]; do n=$((n + 1)); sleep 0.1; done; echo $was >$range",
+        9092,
+        &["medium local"],
+    ),
+];
+
+/// Of others, by CouchDB's protocol: it lists its databases to whoever comes, an administrator or none. Run where npm has it.
+const POUCHDB: &[Case<'static>] = &[
+    (
+        "pouchdb-server, open",
+        "run --working-directory=/root/pouch node /opt/node_modules/.bin/pouchdb-server --in-memory --host 0.0.0.0",
+        5984,
+        &["critical open"],
+    ),
+    (
+        "pouchdb-server, with an administrator",
+        "echo '{\"admins\":{\"a\":\"b\"}}' >/root/pouch/config.json
+         run --working-directory=/root/pouch node /opt/node_modules/.bin/pouchdb-server --in-memory --host 0.0.0.0",
+        5984,
+        &["critical open"],
+    ),
+    (
+        "pouchdb-server, on loopback",
+        "run --working-directory=/root/pouch node /opt/node_modules/.bin/pouchdb-server --in-memory",
+        5984,
+        &["medium local"],
+    ),
 ];
 
 fn run(host: &Host) {
@@ -137,6 +192,11 @@ fn run(host: &Host) {
         (format!("{ETCD} http://0.0.0.0:2379"), format!("{ETCD} https://0.0.0.0:2379 --auto-tls"));
     etcd(host, &etcd_open, &etcd_tls);
     run_all(host, "big services", CASES, WITNESSES);
+    if host.shell("mkdir -p /root/pouch; test -e /opt/node_modules/.bin/pouchdb-server").is_err() {
+        return results::skipped(TEST, "pouchdb-server", "there was no npm when its layer was made");
+    }
+    let databases = "curl -s http://127.0.0.1:5984/_all_dbs";
+    run_all(host, "pouchdb-server, no CouchDB", POUCHDB, &[("pouchdb", databases)]);
 }
 
 /// etcd: what it holds is the same before and after; users lock it; TLS is found one day and spoken the next.

@@ -16,6 +16,8 @@ use crate::observe::metadata::http::{Failure, failure, left};
 const CONNECT: Duration = Duration::from_secs(1);
 /// Longest exchange, connection included.
 pub(super) const EXCHANGE: Duration = Duration::from_secs(3);
+/// What came is looked at so often, then the exchange ends: who sends byte after byte does not make us look at thousands for each.
+const PIECES: usize = 256;
 
 /// Why an exchange ended without an answer of the service's protocol.
 #[derive(Debug)]
@@ -40,23 +42,49 @@ pub(super) trait Line {
     fn hear(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, Broken>;
 }
 
-/// Whoever hangs up hard has ended all the same.
-pub(super) fn count(read: std::io::Result<usize>) -> Result<usize, Failure> {
-    match read {
-        Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => Ok(0),
-        other => other.map_err(failure),
+/// Reads once, again where a signal came between. Whoever hangs up hard has ended all the same.
+pub(super) fn read(
+    socket: &mut TcpStream,
+    deadline: Instant,
+    mut each: impl FnMut(&mut TcpStream) -> std::io::Result<usize>,
+) -> Result<usize, Failure> {
+    loop {
+        socket.set_read_timeout(Some(left(deadline)?)).map_err(failure)?;
+        match each(socket) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => return Ok(0),
+            other => return other.map_err(failure),
+        }
+    }
+}
+
+/// Writes once, again where a signal came between: a limit on all of several writes is one on each.
+pub(super) fn write(
+    socket: &mut TcpStream,
+    deadline: Instant,
+    mut each: impl FnMut(&mut TcpStream) -> std::io::Result<usize>,
+) -> Result<usize, Failure> {
+    loop {
+        socket.set_write_timeout(Some(left(deadline)?)).map_err(failure)?;
+        match each(socket) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Ok(0) => return Err(failure(ErrorKind::WriteZero.into())),
+            other => return other.map_err(failure),
+        }
     }
 }
 
 impl Line for TcpStream {
-    fn say(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), Broken> {
-        self.set_write_timeout(Some(left(deadline)?)).map_err(failure)?;
-        Ok(self.write_all(bytes).map_err(failure)?)
+    fn say(&mut self, mut bytes: &[u8], deadline: Instant) -> Result<(), Broken> {
+        while !bytes.is_empty() {
+            let count = write(self, deadline, |socket| socket.write(bytes))?;
+            bytes = bytes.get(count..).unwrap_or_default();
+        }
+        Ok(())
     }
 
     fn hear(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, Broken> {
-        self.set_read_timeout(Some(left(deadline)?)).map_err(failure)?;
-        Ok(count(self.read(buffer))?)
+        Ok(read(self, deadline, |socket| socket.read(buffer))?)
     }
 }
 
@@ -105,7 +133,10 @@ fn talk(line: &mut dyn Line, probe: &Probe, context: &Context<'_>, deadline: Ins
         line.say(&first, deadline)?;
     }
     let (mut bytes, mut turn, mut buffer, mut room) = (Vec::new(), 0, [0; 4096], MOST);
-    while room > 0 {
+    for _ in 0..PIECES {
+        if room == 0 {
+            return Err(Failure::TooLarge(MOST).into());
+        }
         let window = buffer.get_mut(..room.min(4096)).unwrap_or_default();
         let count = line.hear(window, deadline)?;
         bytes.extend(window.iter().take(count));
@@ -127,7 +158,7 @@ fn talk(line: &mut dyn Line, probe: &Probe, context: &Context<'_>, deadline: Ins
             }
         }
     }
-    Err(Failure::TooLarge(MOST).into())
+    Err(Failure::Garbled("its answer comes in too many pieces").into())
 }
 
 #[cfg(test)]
@@ -157,8 +188,8 @@ mod tests {
         let (redis, deadline) = (find("Redis", Protocol::Tcp, 6379, true, true).unwrap(), Instant::now() + EXCHANGE);
         let mut drip = Drip(Vec::new());
         let heard = talk(&mut drip, redis, &Context::default(), deadline);
-        assert!(matches!(heard, Ok(Answer::Unclear(_)) | Err(Broken::Off(Failure::TooLarge(MOST)))), "{heard:?}");
+        assert!(matches!(heard, Err(Broken::Off(Failure::Garbled(_)))), "{heard:?}");
         assert!(drip.0.iter().all(|limit| *limit == deadline));
-        assert!(drip.0.len() <= MOST + 2, "{}", drip.0.len());
+        assert_eq!(drip.0.len(), PIECES + 1);
     }
 }

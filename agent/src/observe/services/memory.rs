@@ -11,12 +11,19 @@ use hostward_checks::observation::service::{Answer, Asked};
 use hostward_checks::observation::socket::Protocol;
 use serde::{Deserialize, Serialize};
 
+use super::account;
+use crate::sanitize::brief;
+
 /// The version of the file.
 const SCHEMA: &str = "hostward.asked/1";
 /// The file is never so long, in bytes.
 const MOST: u64 = 1 << 20;
 /// As many listeners are remembered.
 const MANY: usize = 512;
+/// And of one account but root, so that none fills it.
+const OF_ONE: usize = 64;
+/// A path or a reason is written down so far, in characters: all of them together leave the file below its limit.
+const WORDS: usize = 100;
 /// A listener is asked again after this, in seconds, and not before, whoever listens there.
 const DAY: i64 = 86_400;
 /// A service that refused a login is tried again after this, in seconds, unless it was started anew: some lock an account after a few
@@ -40,6 +47,9 @@ pub(super) struct Entry {
     tcp: bool,
     address: IpAddr,
     port: u16,
+    /// Whose: see [`account`].
+    #[serde(default)]
+    account: u32,
     life: Life,
     at: UnixSeconds,
     /// With TLS where the port lets expect none, or the other way round.
@@ -95,7 +105,7 @@ impl Life {
         let path = owner.and_then(|owner| owner.executable.known());
         Self {
             pid: owner.map_or(0, |owner| owner.pid),
-            executable: path.map_or_else(String::new, path_text),
+            executable: path.map_or_else(String::new, |path| brief(&path_text(path), WORDS)),
             started: owner.and_then(|owner| owner.started).unwrap_or(0),
         }
     }
@@ -133,6 +143,15 @@ impl Memory {
         Self { path: path.to_path_buf(), kept, written }
     }
 
+    /// Forgets who was not asked for a day and listens no more.
+    pub(super) fn forget(&mut self, listening: &[Question<'_>], now: UnixSeconds) {
+        self.kept.asked.retain(|entry| now - entry.at < DAY || listening.iter().any(|question| entry.is_of(question)));
+    }
+
+    fn is_full_of(&self, account: u32) -> bool {
+        account != 0 && self.kept.asked.iter().filter(|entry| entry.account == account).count() >= OF_ONE
+    }
+
     fn entry(&self, question: &Question<'_>) -> Option<&Entry> {
         self.kept.asked.iter().find(|entry| entry.is_of(question))
     }
@@ -155,6 +174,9 @@ impl Memory {
                     Stand::Not("who was asked today could not be read: nobody is asked for a day")
                 }
                 () if self.kept.asked.len() >= MANY => Stand::Not("too many services were asked"),
+                () if self.is_full_of(account(question.listener)) => {
+                    Stand::Not("too many services of its account were asked")
+                }
                 () => Stand::Due,
             };
         };
@@ -188,6 +210,7 @@ impl Memory {
                 tcp: listener.protocol == Protocol::Tcp,
                 address: listener.address,
                 port: listener.port,
+                account: account(listener),
                 life: Life::of(question),
                 at: now,
                 otherwise: self.is_otherwise(question),
@@ -214,7 +237,7 @@ impl Memory {
                 Answer::Tells(version) => Meaning::Tells(version),
                 Answer::Closed => Meaning::Closed,
                 Answer::Other => Meaning::Other,
-                Answer::Unclear(why) => Meaning::Unclear(crate::sanitize::brief(&why.to_string(), 200)),
+                Answer::Unclear(why) => Meaning::Unclear(brief(&why.to_string(), WORDS)),
             };
         }
     }

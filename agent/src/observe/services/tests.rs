@@ -14,20 +14,20 @@ use hostward_checks::observation::socket::{Listener, Process, Protocol, Sockets}
 use super::*;
 
 /// A stand-in that answers every connection with the same bytes, and how often somebody came.
-struct StandIn {
-    port: u16,
+pub(super) struct StandIn {
+    pub(super) port: u16,
     came: Arc<AtomicUsize>,
 }
 
 impl StandIn {
-    fn answering(answer: &'static [u8]) -> Self {
+    pub(super) fn answering(answer: &'static [u8]) -> Self {
         Self::doing(move |stream| {
             let _ = stream.read(&mut [0; 4096]);
             let _ = stream.write_all(answer);
         })
     }
 
-    fn doing(each: impl Fn(&mut std::net::TcpStream) + Send + 'static) -> Self {
+    pub(super) fn doing(each: impl Fn(&mut std::net::TcpStream) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (port, came) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
         let counter = came.clone();
@@ -40,13 +40,13 @@ impl StandIn {
         Self { port, came }
     }
 
-    fn came(&self) -> usize {
+    pub(super) fn came(&self) -> usize {
         self.came.load(Ordering::SeqCst)
     }
 }
 
 /// Listeners of these programs at these ports, as they would be seen at this time.
-fn seen(now: i64, each: &[(&str, u16, i32)]) -> Observations {
+pub(super) fn seen(now: i64, each: &[(&str, u16, i32)]) -> Observations {
     let listener = |(program, port, pid): &(&str, u16, i32)| Listener {
         protocol: Protocol::Tcp,
         address: "127.0.0.1".parse().unwrap(),
@@ -74,16 +74,16 @@ fn seen(now: i64, each: &[(&str, u16, i32)]) -> Observations {
     seen
 }
 
-fn answers(seen: &Observations, dir: &Path) -> Vec<Answer> {
+pub(super) fn answers(seen: &Observations, dir: &Path) -> Vec<Answer> {
     match ask(seen, dir, None) {
         Fact::Known(asked) => asked.into_iter().map(|asked| asked.answer).collect(),
         other => panic!("{other:?}"),
     }
 }
 
-const NOW: i64 = 1_800_000_000;
+pub(super) const NOW: i64 = 1_800_000_000;
 const DAY: i64 = 86_400;
-const INFO: &[u8] = b"$23\r\nredis_version:7.0.15\r\n\r\n";
+pub(super) const INFO: &[u8] = b"$23\r\nredis_version:7.0.15\r\n\r\n";
 
 #[test]
 fn each_is_asked_once_a_day_whoever_listens_there() {

@@ -13,8 +13,11 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{AlertDescription, ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
 
-use super::exchange::{Broken, Line, count};
-use crate::observe::metadata::http::{Failure, failure, left};
+use super::exchange::{Broken, Line, read, write};
+use crate::observe::metadata::http::{Failure, failure};
+
+/// All that is read of a peer, in bytes, what TLS itself needs included: tickets and empty records are answers to nothing.
+const MOST: usize = 64 << 10;
 
 /// Takes any certificate.
 #[derive(Debug)]
@@ -73,6 +76,8 @@ impl ServerCertVerifier for Anybody {
 pub(super) struct Tls {
     connection: ClientConnection,
     socket: TcpStream,
+    /// How much may still be read.
+    room: usize,
 }
 
 impl Tls {
@@ -86,7 +91,7 @@ impl Tls {
             .with_custom_certificate_verifier(Arc::new(Anybody))
             .with_no_client_auth();
         let connection = ClientConnection::new(Arc::new(config), ServerName::from(peer)).map_err(broken)?;
-        let mut tls = Self { connection, socket };
+        let mut tls = Self { connection, socket, room: MOST };
         while tls.connection.is_handshaking() {
             tls.flush(deadline)?;
             if tls.connection.is_handshaking() && tls.fill(deadline)? == 0 {
@@ -98,16 +103,19 @@ impl Tls {
 
     fn flush(&mut self, deadline: Instant) -> Result<(), Broken> {
         while self.connection.wants_write() {
-            self.socket.set_write_timeout(Some(left(deadline)?)).map_err(failure)?;
-            self.connection.write_tls(&mut self.socket).map_err(failure)?;
+            write(&mut self.socket, deadline, |mut socket| self.connection.write_tls(&mut socket))?;
         }
         Ok(())
     }
 
     /// Reads once from the socket.
     fn fill(&mut self, deadline: Instant) -> Result<usize, Broken> {
-        self.socket.set_read_timeout(Some(left(deadline)?)).map_err(failure)?;
-        let read = count(self.connection.read_tls(&mut self.socket))?;
+        if self.room == 0 {
+            return Err(Failure::TooLarge(MOST).into());
+        }
+        let (connection, room) = (&mut self.connection, self.room as u64);
+        let read = read(&mut self.socket, deadline, |socket| connection.read_tls(&mut socket.take(room)))?;
+        self.room = self.room.saturating_sub(read);
         if let Err(error) = self.connection.process_new_packets() {
             // It is told why, where it listens still.
             let _ = self.flush(deadline);
@@ -129,7 +137,7 @@ impl Line for Tls {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 // The peer went without saying so.
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
-                other => return Ok(count(other)?),
+                other => return Ok(other.map_err(failure)?),
             }
             if self.fill(deadline)? == 0 {
                 return Ok(0);

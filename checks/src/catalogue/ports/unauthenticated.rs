@@ -1,5 +1,6 @@
 //! `ports.unauthenticated`: a database, cache, queue or control interface serves whoever comes.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{about, is_agent, is_local, main_owner, program, services, subject};
@@ -7,7 +8,7 @@ use crate::access::{SourceClass, classify};
 use crate::check::{Check, Finding, Input, Message, Profile, Reference, Scope, Severity, Tally, Text, Verdict};
 use crate::fact::{Fact, Why};
 use crate::observation::service::{Answer, Asked};
-use crate::observation::socket::{Listener, Process};
+use crate::observation::socket::{Listener, Process, Protocol};
 use crate::observation::{Observations, UnixSeconds};
 use crate::probe::{self, Power, Probe};
 
@@ -101,10 +102,14 @@ pub fn holder(listener: &Listener) -> Option<&Process> {
 pub fn questions(seen: &Observations) -> Vec<Question<'_>> {
     let listeners = seen.sockets.known().map_or(&[][..], |sockets| &sockets.listeners);
     let mut out: Vec<Question<'_>> = Vec::new();
+    // Those at a port, for a local user may open thousands.
+    let mut at: BTreeMap<u16, Vec<&Listener>> = BTreeMap::new();
     // What listens in another namespace is reached through this one only, and asked there.
     for listener in listeners.iter().filter(|listener| listener.namespace.is_none() && !is_agent(listener)) {
         let Some(probe) = probe_of(listener) else { continue };
-        if !out.iter().any(|question| is_twin(question.listener, listener)) {
+        let others = at.entry(listener.port).or_default();
+        if !others.iter().any(|other| is_twin(other, listener)) {
+            others.push(listener);
             out.push(Question { listener, probe, to: target(listener, seen) });
         }
     }
@@ -135,9 +140,16 @@ fn target(listener: &Listener, seen: &Observations) -> Result<IpAddr, &'static s
         return Err("systemd listens for it, and would start it");
     }
     let address = listener.address;
+    let all = || seen.addresses.known().into_iter().flatten();
     if !address.is_unspecified() {
-        let link = matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
-        return if link { Err("it listens on a link-local address") } else { Ok(address) };
+        // Whoever listens may bind an address that is nobody's or another host's (`IP_FREEBIND`), or a group's: nothing leaves this host.
+        let is_own =
+            address.to_canonical().is_loopback() || all().any(|own| own.to_canonical() == address.to_canonical());
+        return match address {
+            IpAddr::V6(address) if address.is_unicast_link_local() => Err("it listens on a link-local address"),
+            _ if !is_own => Err("it listens on an address that is not seen to be this host's own"),
+            _ => Ok(address),
+        };
     }
     let loopback = if address.is_ipv4() { IpAddr::from(Ipv4Addr::LOCALHOST) } else { Ipv6Addr::LOCALHOST.into() };
     if listener.device.as_deref() == Some("lo") {
@@ -145,7 +157,7 @@ fn target(listener: &Listener, seen: &Observations) -> Result<IpAddr, &'static s
     }
     let family =
         |own: &&IpAddr| own.is_ipv4() == address.is_ipv4() || (own.is_ipv4() && listener.v6only == Some(false));
-    let own = || seen.addresses.known().into_iter().flatten().filter(family);
+    let own = || all().filter(family);
     let private = seen.metadata.known().and_then(|metadata| metadata.private_address.known());
     let usable = |own: &&IpAddr| matches!(classify(**own), SourceClass::Private | SourceClass::Public);
     let chosen = own().find(|own| Some(*own) == private).or_else(|| own().find(usable));
@@ -165,8 +177,11 @@ fn check(input: &Input<'_>) -> Verdict {
         return tally.verdict();
     }
     let mut concerned = false;
+    let asked = input.seen.services.known().into_iter().flatten();
+    // The first of a place holds.
+    let answers: BTreeMap<Place, &Asked> = asked.rev().map(|asked| (place_of(asked), asked)).collect();
     for question in questions(input.seen) {
-        match answer(&question, input.seen) {
+        match answer(&question, &answers, input.seen) {
             Ok(Asked { answer: Answer::Other, .. }) => continue,
             Ok(asked) => judge(&question, asked, input.seen.now, &mut tally),
             Err(why) => tally.doubt(subject(question.listener), why),
@@ -181,16 +196,24 @@ fn check(input: &Input<'_>) -> Verdict {
     })
 }
 
-fn answer<'a>(question: &Question<'_>, seen: &'a Observations) -> Result<&'a Asked, Why> {
+/// Which listener: whether by TCP, its address and port.
+type Place = (bool, IpAddr, u16);
+
+fn place_of(asked: &Asked) -> Place {
+    (asked.protocol == Protocol::Tcp, asked.address, asked.port)
+}
+
+fn answer<'a>(
+    question: &Question<'_>,
+    answers: &BTreeMap<Place, &'a Asked>,
+    seen: &Observations,
+) -> Result<&'a Asked, Why> {
     question.to.map_err(Why::NotAsked)?;
     let listener = question.listener;
-    let is = |asked: &&Asked| {
-        (asked.protocol, asked.address, asked.port) == (listener.protocol, listener.address, listener.port)
-    };
+    let answer = answers.get(&(listener.protocol == Protocol::Tcp, listener.address, listener.port));
     match &seen.services {
-        Fact::Known(asked) => asked.iter().find(is).ok_or(Why::NotAsked("it was not asked")),
-        Fact::Absent => Err(Why::NotAsked("it was not asked")),
         Fact::Unknown(why) => Err(why.clone()),
+        _ => answer.copied().ok_or(Why::NotAsked("it was not asked")),
     }
 }
 

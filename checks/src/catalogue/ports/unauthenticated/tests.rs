@@ -115,3 +115,31 @@ fn only_what_speaks_the_question_is_asked_and_once() {
     let foreign = Listener { namespace: Some(7), ..listener(REDIS) };
     assert!(questions(&Scene::of(vec![foreign]).seen).is_empty());
 }
+
+/// A local user may listen at any address, other hosts' too.
+#[test]
+fn nobody_is_asked_at_an_address_that_is_not_the_hosts_own() {
+    for (text, kind) in [
+        ("tcp 10.0.0.5 6379 /usr/bin/redis-server", "own"),
+        ("tcp ::ffff:10.0.0.5 6379 /usr/bin/redis-server", "own"),
+        ("tcp 127.9.9.9 6379 /usr/bin/redis-server", "loopback"),
+        ("tcp ::ffff:127.0.0.1 6379 /usr/bin/redis-server", "loopback"),
+        ("tcp ::1 6379 /usr/bin/redis-server", "loopback"),
+        ("tcp 192.0.2.1 6379 /usr/bin/redis-server", "foreign"),
+        ("tcp 100.100.100.200 6379 /usr/bin/redis-server", "foreign"),
+        ("tcp ::ffff:192.0.2.1 6379 /usr/bin/redis-server", "foreign"),
+        ("tcp 2001:db8::1 6379 /usr/bin/redis-server", "foreign"),
+        ("tcp fe80::1 6379 /usr/bin/redis-server", "foreign"),
+        ("udp 224.0.0.251 11211 /usr/bin/memcached", "foreign"),
+        ("udp 255.255.255.255 11211 /usr/bin/memcached", "foreign"),
+        ("udp ff02::1 11211 /usr/bin/memcached", "foreign"),
+        ("udp 10.0.0.255 11211 /usr/bin/memcached", "foreign"),
+    ] {
+        let mut scene = Scene::one(text);
+        assert_eq!(questions(&scene.seen)[0].to.is_ok(), kind != "foreign", "{text}");
+        assert!(matches!(scene.run(&CHECK), Verdict::Unknown(_)), "{text}: nobody answered");
+        // Where the host's own are not known, loopback alone is.
+        scene.seen.addresses = Fact::Unknown(Why::TimedOut);
+        assert_eq!(questions(&scene.seen)[0].to.is_ok(), kind == "loopback", "{text}");
+    }
+}
