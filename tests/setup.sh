@@ -73,7 +73,7 @@ bootstrap() {
 # first boot; services that listen, none of them enabled.
 declare -A layer_packages=([firewalls]="ufw firewalld iptables fail2ban" [cloud-init]="cloud-init"
   [services]="redis-server memcached rsync"
-  [more-services]="postgresql mariadb-server etcd-server etcd-client rabbitmq-server slapd ldap-utils zookeeper zookeeperd influxdb influxdb-client prometheus prometheus-node-exporter docker.io activemq kafkacat nodejs"
+  [more-services]="postgresql mariadb-server etcd-server etcd-client rabbitmq-server slapd ldap-utils zookeeper zookeeperd influxdb influxdb-client prometheus prometheus-node-exporter docker.io activemq kcat nodejs"
   # What bookworm's archive lacks, from another's.
   [more-services-focal]="mongodb-server-core mongodb-clients" [more-services-bullseye]="consul"
   [more-services-jammy]="mysql-server-8.0" [more-services-trixie]="valkey-server"

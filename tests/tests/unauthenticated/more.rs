@@ -156,7 +156,7 @@ const CASES: &[Case<'static>] = &[
     (
         "librdkafka's mock cluster",
         "range=/proc/sys/net/ipv4/ip_local_port_range; was=$(cat $range); echo 9092 9092 >$range
-         run kafkacat -C -t x -b localhost -X test.mock.num.brokers=1
+         run kcat -C -t x -b localhost -X test.mock.num.brokers=1
          n=0; until [ -n \"$(ss -tlnH 'sport = :9092')\" ] || [ $n -ge 100 ]; do n=$((n + 1)); sleep 0.1; done; echo $was >$range",
         9092,
         &["medium local"],

@@ -96,8 +96,13 @@ impl Line for UdpSocket {
     }
 
     fn hear(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, Broken> {
-        self.set_read_timeout(Some(left(deadline)?)).map_err(failure)?;
-        Ok(self.recv(buffer).map_err(failure)?)
+        loop {
+            self.set_read_timeout(Some(left(deadline)?)).map_err(failure)?;
+            match self.recv(buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                other => return Ok(other.map_err(failure)?),
+            }
+        }
     }
 }
 
