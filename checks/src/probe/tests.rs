@@ -143,7 +143,11 @@ fn binary_protocols_are_understood() {
         b"\x0a8.0.36\0\x08\0\0\0abcdefgh\0\xff\xf7\x2d\x02\0\xff\xc1\x15\0\0\0\0\0\0\0\0\0\0abcdefghijkl\0x\0",
     );
     let denied = packet(2, b"\xff\x15\x04#28000Access denied for user 'root'@'localhost'");
-    let kafka = [&20_u32.to_be_bytes()[..], b"host", &[0, 0, 0, 0], &[0, 0, 0, 1], b"rest"].concat();
+    let kafka = |version: u8, rest: &[u8]| {
+        let body = [&[b'h', b'o', b's', b't' + version][..], rest].concat();
+        [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], &body].concat()
+    };
+    let speaks = |oldest: u8, latest: u8| kafka(0, &[0, 0, 0, 0, 0, 2, 0, 18, 0, 0, 0, 3, 0, 3, 0, oldest, 0, latest]);
     let mongo = |document: &[u8]| {
         let length = u32::try_from(document.len() + 26).unwrap();
         let header = [length, 9, 1, 2013, 0].map(u32::to_le_bytes);
@@ -180,8 +184,16 @@ fn binary_protocols_are_understood() {
         ("MySQL", 3306, 0, packet(0, b"\xff\x69\x04Host 'a' is blocked"), "unclear"),
         ("MySQL", 3306, 2, packet(4, b"\x01\x04"), "closed"),
         ("MySQL", 3306, 0, b"HTTP/1.1 400 Bad Request".to_vec(), "unclear"),
-        ("Kafka", 9092, 0, kafka, "open"),
-        ("Kafka", 9092, 0, Vec::new(), "closed"),
+        ("Kafka", 9092, 0, speaks(0, 12), "say"),
+        ("Kafka", 9092, 0, speaks(5, 13), "unclear"),
+        ("Kafka", 9092, 0, kafka(0, &[0, 35, 0, 0, 0, 0]), "unclear"),
+        ("Kafka", 9092, 0, kafka(0, &[0, 0, 0, 0, 0, 1, 0, 18, 0, 0, 0, 3]), "unclear"),
+        // Old ones hang up on a version that they do not know, and those with TLS on who does not speak it.
+        ("Kafka", 9092, 0, Vec::new(), "unclear"),
+        ("Kafka", 9092, 1, kafka(4, &[0, 0, 0, 0, 0, 0, 0, 1, 0]), "open"),
+        ("Kafka", 9092, 1, kafka(1, &[0, 0, 0, 1, 0]), "open"),
+        ("Kafka", 9092, 1, kafka(1, &[0, 0, 0, 0, 0]), "unclear"),
+        ("Kafka", 9092, 1, Vec::new(), "closed"),
         ("MongoDB", 27017, 0, mongo(b"\x01ok\0\0\0\0\0\0\0\xf0\x3f"), "open"),
         (
             "MongoDB",
@@ -197,6 +209,14 @@ fn binary_protocols_are_understood() {
         ("LDAP", 389, 0, done(1, 52).to_vec(), "unclear"),
     ] {
         assert_eq!(meaning(service, port, turn, &bytes), want, "{service} {}", bytes.escape_ascii());
+    }
+    for (latest, version, topics) in [(12, 4, &b"\0\0\0\0\0"[..]), (2, 2, b"\0\0\0\0")] {
+        let asked = probe("Kafka", 9092).hear(&say(&speaks(0, latest), 0, false));
+        let Step::Say(asked) = asked else { panic!("{asked:?}") };
+        assert!(
+            asked[4..8] == [0, 3, 0, version] && asked.ends_with(&[b"\0\x08hostward", topics].concat()),
+            "{asked:?}"
+        );
     }
     let asked = probe("LDAP", 389).hear(&say(&[&entry[..], &done(1, 0)].concat(), 0, false));
     assert!(matches!(&asked, Step::Say(next) if next.windows(16).any(|part| part == b"dc=example,dc=or")), "{asked:?}");

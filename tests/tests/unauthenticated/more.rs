@@ -31,6 +31,7 @@ const WITNESSES: &[(&str, &str)] = &[
         "curl -s http://127.0.0.1:8086/debug/vars | grep -oE '\"writeReq\":[0-9]+'; curl -s 'http://127.0.0.1:8086/query?q=SHOW+DATABASES'",
     ),
     ("rabbitmq", "for what in users queues exchanges permissions vhosts; do rabbitmqctl -q list_$what | sort; done"),
+    ("librdkafka", "kcat -L -b 127.0.0.1:9092 | grep -E 'topics:|topic '"),
     // No message or destination has come to its store.
     ("activemq", "md5sum /var/lib/activemq/main/data/kahadb/db-*.log"),
     (
@@ -86,14 +87,14 @@ const CASES: &[Case<'static>] = &[
     ("slapd, as installed", "systemctl start slapd", 389, &["critical open"]),
     (
         "slapd, for users alone",
-        "systemctl start slapd; printf 'dn: olcDatabase={1}mdb,cn=config\\nchangetype: modify\\nreplace: olcAccess\\nolcAccess: to * by users read by * none\\n' |
+        "systemctl start slapd; until ldapwhoami -Q -Y EXTERNAL -H ldapi:/// >&2; do sleep 0.2; done; printf 'dn: olcDatabase={1}mdb,cn=config\\nchangetype: modify\\nreplace: olcAccess\\nolcAccess: to * by users read by * none\\n' |
          ldapmodify -Q -Y EXTERNAL -H ldapi:///; systemctl stop slapd; systemctl start slapd",
         389,
         &["pass"],
     ),
     (
         "slapd, nobody without a login",
-        "systemctl start slapd; printf 'dn: cn=config\\nchangetype: modify\\nreplace: olcRequires\\nolcRequires: authc\\n' |
+        "systemctl start slapd; until ldapwhoami -Q -Y EXTERNAL -H ldapi:/// >&2; do sleep 0.2; done; printf 'dn: cn=config\\nchangetype: modify\\nreplace: olcRequires\\nolcRequires: authc\\n' |
          ldapmodify -Q -Y EXTERNAL -H ldapi:///; systemctl stop slapd; systemctl start slapd",
         389,
         &["pass"],
@@ -155,7 +156,7 @@ const CASES: &[Case<'static>] = &[
     // Of others, by Kafka's protocol: it opens a port of the kernel's choice, and knows no login.
     (
         "librdkafka's mock cluster",
-        "range=/proc/sys/net/ipv4/ip_local_port_range; was=$(cat $range); echo 9092 9092 >$range
+        "range=/proc/sys/net/ipv4/ip_local_port_range; was=$(cat $range); echo 9091 9092 >$range
          run kcat -C -t x -b localhost -X test.mock.num.brokers=1
          n=0; until [ -n \"$(ss -tlnH 'sport = :9092')\" ] || [ $n -ge 100 ]; do n=$((n + 1)); sleep 0.1; done; echo $was >$range",
         9092,

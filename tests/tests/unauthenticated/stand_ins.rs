@@ -6,13 +6,16 @@ use hostward_tests::suite::Suite;
 
 use super::{Case, host, run_all};
 
-/// Says one answer to whoever comes, once it was asked.
+/// Says its answers to whoever comes, each once it was asked, and hangs up.
 const SCRIPT: &str = r#"use IO::Socket::INET;
 my ($port, $file) = @ARGV;
 open my $words, '<:raw', $file or die $!;
 my $answer = do { local $/; <$words> };
 my $door = IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => $port, Listen => 9, ReuseAddr => 1) or die $!;
-while (my $guest = $door->accept) { sysread $guest, my $heard, 4096; syswrite $guest, $answer if length $answer; close $guest }
+while (my $guest = $door->accept) {
+    for my $say (split /<then>/, $answer, -1) { sysread $guest, my $heard, 4096; syswrite $guest, $say if length $say }
+    close $guest;
+}
 "#;
 
 /// The service, the program that it is told by, its port, its words, and what a scan says of it.
@@ -93,10 +96,16 @@ const STAND_INS: &[StandIn] = &[
         "Kafka, open",
         "java",
         9092,
-        r"\0000\0000\0000\0024host\0000\0000\0000\0000\0000\0000\0000\0001\0000\0000\0000\0000\0000\0001h\0000",
+        r"\0000\0000\0000\0020host\0000\0000\0000\0000\0000\0001\0000\0003\0000\0000\0000\0014<then>\0000\0000\0000\0024hosx\0000\0000\0000\0000\0000\0000\0000\0001\0000\0000\0000\0000\0000\0001h\0000",
         "critical open",
     ),
-    ("Kafka, with SASL", "java", 9092, "", "pass"),
+    (
+        "Kafka, with SASL",
+        "java",
+        9092,
+        r"\0000\0000\0000\0020host\0000\0000\0000\0000\0000\0001\0000\0003\0000\0000\0000\0014<then>",
+        "pass",
+    ),
     (
         "ActiveMQ's console, admin:admin",
         "java",
@@ -113,7 +122,7 @@ fn stand_ins_are_told_right() {
     let programs = "for name in java kubelet kube-apiserver; do cp /usr/bin/perl /usr/local/bin/$name; done";
     host.shell(&format!("cat >/root/stand-in.pl <<'END'\n{SCRIPT}END\n{programs}")).unwrap();
     let start = |(_, program, port, words, _): &StandIn| {
-        let head = if words.is_empty() || words.starts_with('\\') { "" } else { "HTTP/1.1 " };
+        let head = if words.starts_with('\\') { "" } else { "HTTP/1.1 " };
         format!("printf '%b' '{head}{words}' >/root/words; run {program} /root/stand-in.pl {port} /root/words")
     };
     let starts: Vec<String> = STAND_INS.iter().map(start).collect();
