@@ -184,7 +184,6 @@ fn binary_protocols_are_understood() {
         ("MySQL", 3306, 0, packet(0, b"\xff\x69\x04Host 'a' is blocked"), "unclear"),
         ("MySQL", 3306, 2, packet(4, b"\x01\x04"), "closed"),
         ("MySQL", 3306, 0, b"HTTP/1.1 400 Bad Request".to_vec(), "unclear"),
-        ("Kafka", 9092, 0, speaks(0, 12), "say"),
         ("Kafka", 9092, 0, speaks(5, 13), "unclear"),
         ("Kafka", 9092, 0, kafka(0, &[0, 35, 0, 0, 0, 0]), "unclear"),
         ("Kafka", 9092, 0, kafka(0, &[0, 0, 0, 0, 0, 1, 0, 18, 0, 0, 0, 3]), "unclear"),
