@@ -136,6 +136,7 @@ fn finding(input: &Input<'_>, refusal: &Refusal, accounts: &[&AccountKeys]) -> F
         .reproduce(format!("stat -c '%A %U:%G %n' {}", shell_word(&name)))
         .seen(&name, None, format!("mode {:04o}, uid {}, gid {}", meta.mode, meta.uid, meta.gid));
     let hosts = &input.host.accounts;
+    let closed = Edit::Chmod { file: path.clone(), mode: meta.mode & !0o022 };
     match fault {
         Fault::Kind => finding,
         Fault::OthersWrite | Fault::GroupWrites => {
@@ -145,17 +146,17 @@ fn finding(input: &Input<'_>, refusal: &Refusal, accounts: &[&AccountKeys]) -> F
             let finding = if *fault == Fault::GroupWrites { finding.with("group", group) } else { finding };
             // What stands above a home may serve others; taking write permission from it is for its owner to decide.
             match own(input, path, accounts) {
-                Some(_) => finding.fixed_by(Edit::Chmod { file: path.clone(), mode: meta.mode & !0o022 }),
+                Some(_) => finding.fixed_by(closed),
                 None => finding,
             }
         }
         Fault::Owner => {
             let owner = hosts.by_uid(meta.uid).map_or_else(|| meta.uid.to_string(), |u| u.name().text().into_owned());
             let finding = finding.with("owner", owner);
-            match own(input, path, accounts) {
-                Some((uid, gid)) => finding.fixed_by(Edit::Chown { file: path.clone(), uid, gid }),
-                None => finding,
-            }
+            let Some((uid, gid)) = own(input, path, accounts) else { return finding };
+            let finding = finding.fixed_by(Edit::Chown { file: path.clone(), uid, gid });
+            // sshd names the owner first; others that may write are no less of a fault once that is mended.
+            if meta.mode & 0o022 == 0 { finding } else { finding.fixed_by(closed) }
         }
     }
 }

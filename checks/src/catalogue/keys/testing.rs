@@ -13,8 +13,8 @@ use crate::host::Host;
 use crate::observation::metadata::Metadata;
 use crate::observation::{Mode, Observations};
 use crate::parse::key_blob::{put_number, put_string};
+use crate::plan::Plan;
 use crate::plan::testing::planned;
-use crate::plan::{self, Plan};
 use crate::policy::Policy;
 use crate::snapshot::{Sketch, Snapshot};
 
@@ -163,10 +163,11 @@ impl Case {
     }
 
     /// What the check says.
-    pub(super) fn verdict(&self, check: &Check) -> Verdict {
+    pub(super) fn verdict(&self, check: &'static Check) -> Verdict {
         let verdict = self.judged(check);
         if let Verdict::Fail(findings, _) = &verdict {
             findings.iter().for_each(|finding| complete(check, finding));
+            self.mends_its_own(check, findings);
         }
         verdict
     }
@@ -180,23 +181,17 @@ impl Case {
         })
     }
 
-    /// Mends every finding, as often as one shows another; then the check passes. The host afterwards.
+    /// Mends every finding; then the check passes. The host afterwards.
     pub(super) fn mends(&self, check: &'static Check) -> Snapshot {
-        let mut snapshot = self.snapshot();
-        let judged = |snapshot: &Snapshot| self.look(snapshot, &self.seen, |input| (check.check)(input));
-        for _ in 0..3 {
-            let Verdict::Fail(findings, _) = judged(&snapshot) else { break };
-            let plan = self.look(&snapshot, &self.seen, |input| planned(&snapshot, input, check, &findings));
-            assert_eq!(plan.unfixable, [], "{}", check.id);
-            plan::lay(&mut snapshot, &plan);
-        }
-        let verdict = judged(&snapshot);
+        let Verdict::Fail(findings, _) = self.judged(check) else { panic!("{}: nothing is wrong", check.id) };
+        let (after, plan, verdict) = self.mended(check, &findings);
+        assert_eq!(plan.unfixable, [], "{}", check.id);
         assert_eq!(verdict, Verdict::Pass, "{} after its own fix", check.id);
-        snapshot
+        after
     }
 
     /// The findings, as severity and message.
-    pub(super) fn findings(&self, check: &Check) -> Vec<String> {
+    pub(super) fn findings(&self, check: &'static Check) -> Vec<String> {
         match self.verdict(check) {
             Verdict::Fail(findings, _) => {
                 findings.iter().map(|finding| format!("{} {}", finding.severity.word(), finding.message)).collect()
@@ -207,7 +202,7 @@ impl Case {
     }
 
     /// The subjects of the doubts.
-    pub(super) fn doubts(&self, check: &Check) -> Vec<String> {
+    pub(super) fn doubts(&self, check: &'static Check) -> Vec<String> {
         match self.verdict(check) {
             Verdict::Fail(_, doubts) | Verdict::Unknown(doubts) => {
                 doubts.into_iter().map(|doubt| doubt.subject).collect()
@@ -217,7 +212,7 @@ impl Case {
     }
 
     /// Passes.
-    pub(super) fn clean(&self, check: &Check) {
+    pub(super) fn clean(&self, check: &'static Check) {
         assert_eq!(self.verdict(check), Verdict::Pass, "{}", check.id);
     }
 
