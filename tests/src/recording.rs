@@ -207,12 +207,18 @@ impl Recording {
     /// # Errors
     /// A file cannot be written.
     pub fn lay(&self, form: &str, root: &Path) -> Result<()> {
-        let mut copy = String::from("set -e\nto=$1 form=$2 now=$3\n");
-        copy.push_str("if [ -d \"$form\" ]; then cp -r \"$form/.\" \"$to\"; fi\n");
-        copy.push_str("if [ -f \"$form.tar.xz\" ]; then tar -C \"$to\" --no-same-owner -xJf \"$form.tar.xz\"; fi\n");
-        copy.push_str("find \"$to/var\" -type f -exec touch -d \"@$now\" {} +\n");
+        // tar puts files in the place of links; cp would write through them, out of the root directory.
+        let copy = r#"
+set -e
+to=$1 form=$2 now=$3
+if [ -d "$form" ]; then tar -C "$form" -cf - . | tar -C "$to" --no-same-owner -xf -; fi
+if [ -f "$form.tar.xz" ]; then tar -C "$to" --no-same-owner -xJf "$form.tar.xz"; fi
+for logs in var/log run/log var/lib/wtmpdb var/lib/lastlog; do
+  if [ -d "$to/$logs" ]; then find "$to/$logs" -type f -exec touch -d "@$now" {} +; fi
+done
+"#;
         let output = Command::new("sh")
-            .args(["-c", &copy, "sh"])
+            .args(["-c", copy, "sh"])
             .args([root, &self.directory.join(form)])
             .arg(self.truth.now.to_string())
             .output()?;

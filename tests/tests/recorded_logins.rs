@@ -6,13 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use hostward_checks::fact::Fact;
 use hostward_checks::observation::login::{Logins, Teller};
 use hostward_tests::recording::{Name, Recording, Truth, What};
 use hostward_tests::results;
-use hostward_tests::suite::{Suite, private_mounts};
+use hostward_tests::suite::{Overlay, Suite, private_mounts};
+use hostward_tests::tier::Tier;
+use jiff::tz::{TimeZone, offset};
+use jiff::{SignedDuration, Timestamp, civil};
 use nix::sched::{CloneFlags, unshare};
+use serde_json::Value;
 
 const TEST: &str = "recorded logins";
 
@@ -39,6 +44,20 @@ fn read(root: &Path, now: i64) -> Result<Logins, String> {
     })
 }
 
+/// A form of a recording laid over a suite's root file system.
+fn laid(suite: &Suite, recording: &Recording, form: &str) -> Overlay {
+    let overlay = suite.overlay().unwrap();
+    let arrange = "set -e; rm -rf \"$1\"/var/log/*; mount -t proc proc \"$1/proc\"; mount --bind /dev \"$1/dev\"";
+    assert!(Command::new("sh").args(["-c", arrange, "sh"]).arg(overlay.root()).status().unwrap().success());
+    recording.lay(form, overlay.root()).unwrap();
+    overlay
+}
+
+fn tidy(overlay: &Overlay) {
+    let tidy = "umount \"$1/proc\" \"$1/dev\"";
+    assert!(Command::new("sh").args(["-c", tidy, "sh"]).arg(overlay.root()).status().unwrap().success());
+}
+
 /// A form of a recording laid over the suite's own root file system, with its own journalctl, or over none.
 fn told(recording: &Recording, form: &str) -> Option<Result<Logins, String>> {
     std::thread::scope(|scope| {
@@ -53,15 +72,9 @@ fn told(recording: &Recording, form: &str) -> Option<Result<Logins, String>> {
                 results::skipped(TEST, recording.suite(), "NOT TESTED: there is no root file system of it");
                 return None;
             };
-            let overlay = suite.overlay().unwrap();
-            let root = overlay.root();
-            let arrange =
-                "set -e; rm -rf \"$1\"/var/log/*; mount -t proc proc \"$1/proc\"; mount --bind /dev \"$1/dev\"";
-            assert!(Command::new("sh").args(["-c", arrange, "sh"]).arg(root).status().unwrap().success());
-            recording.lay(form, root).unwrap();
-            let logins = read(root, recording.truth.now);
-            let tidy = "umount \"$1/proc\" \"$1/dev\"";
-            assert!(Command::new("sh").args(["-c", tidy, "sh"]).arg(root).status().unwrap().success());
+            let overlay = laid(&suite, recording, form);
+            let logins = read(overlay.root(), recording.truth.now);
+            tidy(&overlay);
             Some(logins)
         });
         own.join().unwrap()
@@ -203,4 +216,120 @@ fn what_was_recorded_is_told() {
         );
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// A root file system's zone is a link whose target is this machine's, seen from outside.
+#[test]
+fn nothing_outside_the_root_directory_is_written() {
+    let recordings = Recording::all(&Recording::place()).unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    let file = outside.path().join("zone");
+    for recording in &recordings {
+        for form in recording.forms().unwrap() {
+            let root = tempfile::tempdir().unwrap();
+            std::fs::create_dir_all(root.path().join("etc")).unwrap();
+            for name in ["localtime", "passwd", "machine-id"] {
+                std::os::unix::fs::symlink(&file, root.path().join("etc").join(name)).unwrap();
+            }
+            std::fs::write(&file, "as it was").unwrap();
+            recording.lay(&form, root.path()).unwrap();
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), "as it was", "{} {form}", recording.name);
+            let zone = root.path().join("etc/localtime").symlink_metadata().unwrap();
+            assert!(zone.is_file(), "{} {form}", recording.name);
+        }
+    }
+}
+
+/// A line of a log, so much later; all were recorded in Shanghai.
+fn later(line: &str, by: SignedDuration, year: i16) -> String {
+    let zone = TimeZone::fixed(offset(8));
+    let priority = if line.starts_with('<') { line.find('>').unwrap() + 1 } else { 0 };
+    let version = if line[priority..].starts_with("1 ") { priority + 2 } else { priority };
+    let (before, rest) = line.split_at(version);
+    if rest.starts_with(|first: char| first.is_ascii_digit()) {
+        let (stamp, rest) = rest.split_once(' ').unwrap();
+        let at = stamp.parse::<Timestamp>().unwrap() + by;
+        return format!("{before}{} {rest}", at.to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S%.6f%:z"));
+    }
+    let (stamp, rest) = rest.split_at(15);
+    let at = civil::DateTime::strptime("%Y %b %e %H:%M:%S", format!("{year} {stamp}")).unwrap();
+    format!("{before}{}{rest}", (at.to_zoned(zone).unwrap() + by).strftime("%b %e %H:%M:%S"))
+}
+
+/// Lets the logs end now. What is compressed was rotated before the guesses: it goes.
+fn until_now(log: &Path, recording: &Recording) {
+    let now: i64 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap();
+    let by = SignedDuration::from_secs(now - recording.truth.now);
+    let year = Timestamp::from_second(recording.truth.now).unwrap().to_zoned(TimeZone::UTC).year();
+    for path in std::fs::read_dir(log).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if name == "btmp" || name == "wtmp" {
+            let mut bytes = std::fs::read(&path).unwrap();
+            for record in bytes.chunks_exact_mut(384) {
+                let at = u32::from_ne_bytes(record[340..344].try_into().unwrap());
+                record[340..344]
+                    .copy_from_slice(&u32::try_from(i64::from(at) + now - recording.truth.now).unwrap().to_ne_bytes());
+            }
+            std::fs::write(&path, bytes).unwrap();
+        } else if name.starts_with("auth.log") && !name.ends_with(".gz") || name == "messages" {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let lines = text.lines().map(|line| later(line, by, year) + "\n");
+            std::fs::write(&path, lines.collect::<String>()).unwrap();
+        } else {
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
+}
+
+/// What a scan of the suite says where these are its logs.
+fn scanned(suite: &Suite, recording: &Recording, form: &str) -> (String, Vec<Value>) {
+    std::thread::scope(|scope| {
+        let own = scope.spawn(|| {
+            let overlay = laid(suite, recording, form);
+            until_now(&overlay.path("/var/log"), recording);
+            let program = std::fs::read(hostward_tests::binary().unwrap()).unwrap();
+            overlay.write("/usr/local/bin/hostward", program, 0o755).unwrap();
+            overlay.write("/etc/hostward/policy.toml", "[limits]\nlogin-failures = 5\n", 0o644).unwrap();
+            let arguments = ["scan", "--only", "platform.login-anomaly", "--format", "json", "--exit-zero"];
+            let output = overlay.command("/usr/local/bin/hostward").args(arguments).output().unwrap();
+            tidy(&overlay);
+            let report: Value = serde_json::from_slice(&output.stdout)
+                .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+            let check = report["checks"].as_array().unwrap().first().unwrap().clone();
+            (check["verdict"].as_str().unwrap().to_owned(), check["findings"].as_array().unwrap().clone())
+        });
+        own.join().unwrap()
+    })
+}
+
+#[test]
+fn recorded_guesses_are_told_by_a_scan_in_every_form() {
+    let recordings = Recording::all(&Recording::place()).unwrap();
+    for name in Tier::current().pick(&["bookworm"][..], &["bookworm", "bionic", "sid"]) {
+        let Ok(suite) = Suite::find(name) else {
+            results::skipped(TEST, name, "NOT TESTED: there is no root file system of it");
+            continue;
+        };
+        let mut told = Vec::new();
+        for recording in recordings.iter().filter(|recording| recording.suite() == *name) {
+            // Each kind of record once.
+            let forms = recording.forms().unwrap().into_iter().filter(|form| !form.starts_with("journal"));
+            for form in forms.filter(|form| form != "records" || *name != "sid" && recording.name.ends_with("-rsyslog"))
+            {
+                let (verdict, findings) = scanned(&suite, recording, &form);
+                let said = format!("{} {form}: {findings:#?}", recording.name);
+                assert_eq!((verdict.as_str(), findings.len()), ("fail", 1), "{said}");
+                let id = findings[0]["message_id"].as_str().unwrap();
+                assert!(id.starts_with("guessing"), "{said}");
+                // Those that guessed six times in one connection; nobody else did it five times.
+                for source in [18, 19, 20].map(|last| format!("203.0.113.{last} (6)")) {
+                    assert!(findings[0].to_string().contains(&source), "{source} in {said}");
+                }
+                assert!(findings[0].to_string().contains("18 refused logins in bursts from 3 sources"), "{said}");
+                told.push(format!("{} {form}", recording.name.trim_start_matches(name).trim_start_matches('-')));
+            }
+        }
+        assert!(told.len() >= 3, "{name}: {told:?}");
+        results::tested(TEST, name, format!("three sources that guess told by a scan: {}", told.join(", ")));
+    }
 }
