@@ -404,7 +404,7 @@ fn config(rng: &mut Rng) -> String {
 
 #[test]
 fn whoever_the_guard_named_still_logs_in() {
-    let each = Tier::current().pick(6, 112);
+    let each = Tier::current().pick(4, 112);
     let suites: Vec<Suite> = SUITES
         .iter()
         .filter(|name| Tier::current() == Tier::Long || !["sid", "resolute"].contains(*name))
