@@ -78,12 +78,15 @@ declare -A layer_packages=([firewalls]="ufw firewalld iptables fail2ban" [cloud-
   [more-services-focal]="mongodb-server-core mongodb-clients" [more-services-bullseye]="consul"
   [more-services-jammy]="mysql-server-8.0" [more-services-trixie]="valkey-server"
   [rsyslog]="rsyslog logrotate bzip2 xz-utils" [syslog-ng]="syslog-ng-core" [busybox]="busybox-syslogd" [inetutils]="inetutils-syslogd"
+  # dockerd, and what its containers are made of; its client is a package of its own in newer suites.
+  [docker]="docker.io busybox-static" [docker-trixie]="docker.io docker-cli busybox-static"
+  [docker-sid]="docker.io docker-cli busybox-static"
   # Where the logins are kept in databases.
   [rsyslog-trixie]="rsyslog logrotate bzip2 xz-utils wtmpdb libpam-wtmpdb lastlog2 libpam-lastlog2"
   [rsyslog-sid]="rsyslog logrotate bzip2 xz-utils wtmpdb libpam-wtmpdb lastlog2 libpam-lastlog2")
 # Of npm, in /opt: in its layer where this machine has npm.
 declare -A layer_npm=([more-services-bookworm]="pouchdb-server@4.2.0")
-declare -A layer_disables=([firewalls]="ufw firewalld fail2ban" [cloud-init]="" [services]="" [more-services]=""
+declare -A layer_disables=([firewalls]="ufw firewalld fail2ban" [cloud-init]="" [services]="" [more-services]="" [docker]=""
   [rsyslog]="" [syslog-ng]="" [busybox]="" [inetutils]="")
 packages_of() { printf '%s' "${layer_packages[$1-$2]:-${layer_packages[$1]}}"; }
 layer_version() { printf '1 %s%s on %s' "$(packages_of "$1" "$2")" "${layer_npm[$1-$2]:+ ${layer_npm[$1-$2]}}" "$version"; }
@@ -121,7 +124,7 @@ layer() (
   read -ra units <<<"${layer_disables[$kind]}"
   [ ${#units[@]} = 0 ] || chroot "$root" systemctl disable "${units[@]}"
   # Some come by names of their own, or by a script of System V.
-  case $kind in *services) find "$root/etc/systemd/system" "$root"/etc/rc?.d -type l | sort | comm -13 "$work/enabled" - | xargs -r rm ;; esac
+  case $kind in *services | docker) find "$root/etc/systemd/system" "$root"/etc/rc?.d -type l | sort | comm -13 "$work/enabled" - | xargs -r rm ;; esac
   rm -rf "$root/etc/resolv.conf" "$root/usr/sbin/policy-rc.d" "$root/var/lib/apt/lists" "$root"/var/cache/apt/*
   umount "$root/proc" "$root/dev" "$root"
   mv "$work/upper" "$layer"
@@ -154,9 +157,10 @@ bootstrap_logged() {
   fi
 }
 
-# services SUITE: the layers of the suites whose services are asked.
+# services SUITE: the layers of the suites whose services are asked, and of those whose dockerd writes rules.
 services() {
   [ "$1" != bookworm ] || layer_logged services "$1"
+  [ "$1" != bookworm ] && [ "${HOSTWARD_TIER:-quick}" != long ] || layer_logged docker "$1"
   case $1 in bookworm | focal | bullseye | jammy | trixie)
     [ "${HOSTWARD_TIER:-quick}" != long ] || layer_logged more-services "$1" ;;
   esac

@@ -1,7 +1,7 @@
 //! Real packets through a host between two others: somebody outside, the host with its rules, a container behind it.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -74,6 +74,40 @@ impl Crossing {
     /// # Errors
     /// The kernel refuses namespaces or addresses.
     pub fn new() -> Result<Self> {
+        let made = Self::without_container()?;
+        made.host.ip("link add docker0 type bridge")?;
+        made.host.connect("veth0", &made.container, "eth0")?;
+        made.host.ip("link set veth0 master docker0")?;
+        made.host.ip("link set docker0 up")?;
+        for address in ["172.17.0.1/16", "fd00:17::1/64 nodad"] {
+            made.host.ip(&format!("addr add {address} dev docker0"))?;
+        }
+        for address in ["172.17.0.2/16", "fd00:17::2/64 nodad"] {
+            made.container.ip(&format!("addr add {address} dev eth0"))?;
+        }
+        made.host.ip("link set docker0 address 02:00:00:00:00:03")?;
+        made.container.ip("link set eth0 address 02:00:00:00:00:04")?;
+        made.container.ip("-6 neigh replace fd00:17::1 lladdr 02:00:00:00:00:03 dev eth0 nud permanent")?;
+        made.host.ip("-6 neigh replace fd00:17::2 lladdr 02:00:00:00:00:04 dev docker0 nud permanent")?;
+        made.container.ip("route add default via 172.17.0.1")?;
+        made.container.ip("-6 route add default via fd00:17::1")?;
+        made.host.run(|| -> Result<()> {
+            for path in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+                std::fs::write(format!("/proc/sys/net/{path}"), "1").with_context(|| path.to_owned())?;
+            }
+            Ok(())
+        })??;
+        for space in [&made.host, &made.container] {
+            serve(space, Ipv6Addr::UNSPECIFIED.into())?;
+        }
+        Ok(made)
+    }
+
+    /// The same without anything behind the host, which passes nothing on, and where nothing listens.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn without_container() -> Result<Self> {
         let made = Self { outside: Netns::new()?, host: Netns::new()?, container: Netns::new()? };
         made.host.connect("eth0", &made.outside, "eth0")?;
         for address in ["198.51.100.10/24", "2001:db8:1::10/64 nodad"] {
@@ -100,31 +134,6 @@ impl Crossing {
         }
         made.host.ip("route add default via 198.51.100.2")?;
         made.host.ip("-6 route add default via 2001:db8:1::2")?;
-        made.host.ip("link add docker0 type bridge")?;
-        made.host.connect("veth0", &made.container, "eth0")?;
-        made.host.ip("link set veth0 master docker0")?;
-        made.host.ip("link set docker0 up")?;
-        for address in ["172.17.0.1/16", "fd00:17::1/64 nodad"] {
-            made.host.ip(&format!("addr add {address} dev docker0"))?;
-        }
-        for address in ["172.17.0.2/16", "fd00:17::2/64 nodad"] {
-            made.container.ip(&format!("addr add {address} dev eth0"))?;
-        }
-        made.host.ip("link set docker0 address 02:00:00:00:00:03")?;
-        made.container.ip("link set eth0 address 02:00:00:00:00:04")?;
-        made.container.ip("-6 neigh replace fd00:17::1 lladdr 02:00:00:00:00:03 dev eth0 nud permanent")?;
-        made.host.ip("-6 neigh replace fd00:17::2 lladdr 02:00:00:00:00:04 dev docker0 nud permanent")?;
-        made.container.ip("route add default via 172.17.0.1")?;
-        made.container.ip("-6 route add default via fd00:17::1")?;
-        made.host.run(|| -> Result<()> {
-            for path in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
-                std::fs::write(format!("/proc/sys/net/{path}"), "1").with_context(|| path.to_owned())?;
-            }
-            Ok(())
-        })??;
-        for space in [&made.host, &made.container] {
-            serve(space)?;
-        }
         Ok(made)
     }
 
@@ -235,26 +244,49 @@ fn start(packet: &Packet) -> Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Accepts and answers on every port of both families, for as long as the process runs.
-fn serve(space: &Netns) -> Result<()> {
-    for port in PORTS {
-        let (tcp, udp) =
-            space.run(|| -> Result<_> { Ok((TcpListener::bind(("::", port))?, UdpSocket::bind(("::", port))?)) })??;
-        thread::spawn(move || {
-            for stream in tcp.incoming() {
-                if stream.is_err_and(|error| error.kind() == ErrorKind::InvalidInput) {
-                    return;
-                }
+/// Accepts and answers on every port at this address, of both families at `::`, for as long as the process runs: the ports that
+/// somebody else has.
+///
+/// # Errors
+/// Out of sockets; no such address.
+pub fn serve(space: &Netns, at: IpAddr) -> Result<Vec<(Protocol, u16)>> {
+    let (mut tcp, mut udp, mut taken) = (Vec::new(), Vec::new(), Vec::new());
+    space.run(|| -> Result<()> {
+        for port in PORTS {
+            match TcpListener::bind((at, port)) {
+                Ok(socket) => tcp.push(socket),
+                Err(error) if error.kind() == ErrorKind::AddrInUse => taken.push((Protocol::Tcp, port)),
+                Err(error) => return Err(error).with_context(|| format!("failed to listen at {at}, {port}")),
             }
-        });
-        thread::spawn(move || {
+            match UdpSocket::bind((at, port)) {
+                Ok(socket) => udp.push(socket),
+                Err(error) if error.kind() == ErrorKind::AddrInUse => taken.push((Protocol::Udp, port)),
+                Err(error) => return Err(error).with_context(|| format!("failed to listen at {at}, {port}")),
+            }
+        }
+        Ok(())
+    })??;
+    tcp.iter().try_for_each(|socket| socket.set_nonblocking(true))?;
+    udp.iter().try_for_each(|socket| socket.set_nonblocking(true))?;
+    thread::spawn(move || answer(&tcp, &udp));
+    Ok(taken)
+}
+
+fn answer(tcp: &[TcpListener], udp: &[UdpSocket]) {
+    let sockets = || tcp.iter().map(AsFd::as_fd).chain(udp.iter().map(AsFd::as_fd));
+    let mut polled: Vec<PollFd<'_>> = sockets().map(|socket| PollFd::new(socket, PollFlags::POLLIN)).collect();
+    loop {
+        if poll(&mut polled, PollTimeout::NONE).is_err_and(|error| error != Errno::EINTR) {
+            return;
+        }
+        for socket in tcp {
+            while socket.accept().is_ok() {}
+        }
+        for socket in udp {
             let mut buffer = [0; 8];
-            loop {
-                if let Ok((length, from)) = udp.recv_from(&mut buffer) {
-                    let _ = udp.send_to(buffer.get(..length).unwrap_or_default(), from);
-                }
+            while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+                let _ = socket.send_to(buffer.get(..length).unwrap_or_default(), from);
             }
-        });
+        }
     }
-    Ok(())
 }

@@ -9,6 +9,7 @@ pub mod cgroup;
 pub mod crossing;
 pub mod dependencies;
 pub mod dhcp;
+pub mod docker;
 pub mod host;
 pub mod imds;
 pub mod iptables_gen;
@@ -33,6 +34,7 @@ pub mod suite;
 pub mod suite_rules;
 pub mod tier;
 pub mod transact;
+pub mod verdicts;
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,7 @@
 //! Network namespaces that live exactly as long as their handle, without a name and thus without leftovers.
 
 use std::fs::File;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 
@@ -28,6 +29,14 @@ impl Netns {
         let namespace = Self { file };
         namespace.ip("link set lo up")?;
         Ok(namespace)
+    }
+
+    /// One that is there already, by its file.
+    ///
+    /// # Errors
+    /// There is no such file.
+    pub fn open(path: &Path) -> Result<Self> {
+        Ok(Self { file: File::open(path).with_context(|| format!("failed to open {}", path.display()))? })
     }
 
     /// Runs `work` in a thread inside the namespace: sockets it opens and processes it spawns belong to the namespace.

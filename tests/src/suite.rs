@@ -124,6 +124,14 @@ impl Suite {
         self.layer(name)
     }
 
+    /// The layer over it that holds dockerd, containerd, runc, and a static busybox.
+    ///
+    /// # Errors
+    /// It is not in the cache: it is made for bookworm, and by the long tier for the others whose archive answered.
+    pub fn docker(&self) -> Result<PathBuf> {
+        self.layer("docker")
+    }
+
     fn layer(&self, kind: &str) -> Result<PathBuf> {
         let layer = crate::cache().join(format!("{kind}-{}", self.name));
         ensure!(

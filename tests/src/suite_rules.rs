@@ -1,6 +1,6 @@
 //! Packet filter rules that a suite's own programs load and tell, in a network namespace of a test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -11,7 +11,8 @@ use nix::mount::{MsFlags, mount};
 
 use crate::suite::{Overlay, Suite};
 
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where programs are.
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What is known of a host's packet filter: its rules, its network, and which programs told the rules.
 pub type Told = (Ruleset, Network, &'static str);
@@ -29,12 +30,32 @@ impl SuiteRules {
     /// # Errors
     /// No root, or no such layer of the suite.
     pub fn mount(suite: &Suite) -> Result<Self> {
-        let overlay = suite.overlay_with(&suite.firewalls()?)?;
+        Self::mount_over(suite, &suite.firewalls()?)
+    }
+
+    /// The same with dockerd.
+    ///
+    /// # Errors
+    /// As [`Self::mount`].
+    pub fn mount_with_docker(suite: &Suite) -> Result<Self> {
+        // What `lowerdir=` takes.
+        let layers = format!("{}:{}", suite.docker()?.display(), suite.firewalls()?.display());
+        Self::mount_over(suite, Path::new(&layers))
+    }
+
+    fn mount_over(suite: &Suite, layers: &Path) -> Result<Self> {
+        let overlay = suite.overlay_with(layers)?;
         let root = overlay.root().to_owned();
         for (kind, at) in [("proc", "proc"), ("sysfs", "sys"), ("devtmpfs", "dev")] {
             mount(Some(kind), &root.join(at), Some(kind), MsFlags::empty(), None::<&str>)?;
         }
         Ok(Self { root, _overlay: overlay })
+    }
+
+    /// Its root directory, as the mounting thread sees it.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Runs a script inside: what it said.

@@ -9,13 +9,14 @@ use std::thread;
 
 use anyhow::Context;
 use hostward_checks::observation::firewall::{Network, Reach};
-use hostward_checks::observation::socket::Protocol::{self, Tcp, Udp};
+use hostward_checks::observation::socket::Protocol::Tcp;
 use hostward_checks::parse::ruleset::Ruleset;
-use hostward_tests::crossing::{Crossing, HOST, PORTS, Packet, SOURCES};
+use hostward_tests::crossing::{Crossing, HOST, PORTS};
 use hostward_tests::results;
 use hostward_tests::suite::{Suite, chosen};
 use hostward_tests::suite_rules::{SuiteRules, Told};
 use hostward_tests::tier::Tier;
+use hostward_tests::verdicts::Verdicts;
 
 const TEST: &str = "firewall stock";
 
@@ -84,32 +85,11 @@ fn compare(
     network: &Network,
     what: &str,
 ) -> (usize, BTreeMap<String, usize>, Vec<u16>) {
-    let mut packets = Vec::new();
-    let mut said = Vec::new();
-    for (place, source) in SOURCES.iter().enumerate() {
-        let to: IpAddr = HOST[usize::from(place >= SOURCES.len() / 2)].parse().unwrap();
-        let from: IpAddr = source.parse().unwrap();
-        for protocol in [Tcp, Udp] {
-            for port in PORTS {
-                let reach = rules.reach(network, protocol, from, to, port);
-                packets.push(Packet { protocol, from, to, port, expected: reach == Reach::Open });
-                said.push(reach);
-            }
-        }
-    }
-    let answered = crossing.answered(&packets).unwrap();
-    let (mut wrong, mut unknown, mut open) = (Vec::new(), BTreeMap::new(), Vec::new());
-    for ((packet, said), answered) in packets.iter().zip(&said).zip(answered) {
-        let stranger = packet.protocol == Protocol::Tcp && packet.from.to_string() == SOURCES[1];
-        match said {
-            Reach::Unknown(rule) => *unknown.entry(rule.clone()).or_default() += 1,
-            said if (*said == Reach::Open) != answered => wrong.push(format!("{packet:?}")),
-            Reach::Open if stranger => open.push(packet.port),
-            _ => {}
-        }
-    }
-    assert!(wrong.is_empty(), "{what}: {}\n{rules:#?}", wrong.join("\n"));
-    (packets.len(), unknown, open)
+    let to = HOST.map(|address| address.parse::<IpAddr>().unwrap());
+    let told = Verdicts::of(crossing, rules, network, &to, |_, _, _| true).unwrap();
+    assert!(told.wrong.is_empty(), "{what}: {:#?}\n{rules:#?}", told.wrong);
+    let open = told.open.iter().filter(|packet| packet.protocol == Tcp && packet.to.is_ipv4());
+    (told.packets, told.unknown, open.map(|packet| packet.port).collect())
 }
 
 fn check(crossing: &Crossing, suite: &Suite, stock: &Stock, flavour: &str, script: &str) {

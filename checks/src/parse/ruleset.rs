@@ -133,14 +133,15 @@ impl Ruleset {
         firewall
     }
 
-    /// What becomes of the first packet of a connection from that address to this one of the host.
+    /// What becomes of the first packet of a connection from that address to this one: of the host, or of somebody behind it.
     pub fn reach(&self, network: &Network, protocol: Protocol, from: IpAddr, to: IpAddr, port: u16) -> Reach {
         let arrivals = Arrival::all(network);
         let interface = arrivals.iter().find(|arrival| arrival.address == Some(to));
         let Some(arrival) = interface.or(arrivals.first()) else { return Reach::Closed };
         let arrival = Arrival { v6: to.is_ipv6(), address: Some(to), ..*arrival };
         let mut paths = Paths::new(self, network, STEPS_FOR_LISTENERS);
-        paths.incoming(arrival.packet(protocol, port, Sender::Address(from))).reach()
+        let packet = arrival.packet(protocol, port, Sender::Address(from));
+        paths.incoming(Packet { to_host: network.owns(to).or(packet.to_host), ..packet }).reach()
     }
 
     /// Fills in what becomes of packets to every port.

@@ -281,7 +281,7 @@ impl Network {
     }
 
     /// Whether it is one of the host's own addresses. None: these are not known.
-    fn owns(&self, address: IpAddr) -> Option<bool> {
+    pub(super) fn owns(&self, address: IpAddr) -> Option<bool> {
         let own = || self.addresses.iter().any(|(_, own)| *own == address);
         (!self.addresses.is_empty() || address.is_loopback()).then(|| address.is_loopback() || own())
     }
