@@ -4,8 +4,9 @@
 # Installs the Debian packages and Rust targets that the tests use, and fills the cache of root file systems:
 # $HOSTWARD_TEST_CACHE/root-<suite> (default /var/tmp/hostward-tests), one for each distribution whose sshd, PAM and
 # systemd are asked for the truth; firewalls-<suite> and cloud-init-<suite>, layers over each with the packages of other
-# firewalls and with cloud-init; and services-bookworm, with services that listen (HOSTWARD_TIER=long: more-services-<suite> of
-# five too, some 3 GB on disk). The tests never write into them. A change of `version` below makes them anew.
+# firewalls and with cloud-init; services-bookworm, with services that listen; and docker-bookworm (HOSTWARD_TIER=long:
+# more-services-<suite> of five and docker-<suite> of eight too, some 5 GB on disk). The tests never write into them. A change
+# of `version` below makes them anew.
 # `tests/setup.sh loggers` makes nothing but the layers with system loggers that tests/tests/record_logins.rs boots.
 # Safe to run several times at once. Exit 1: something that must be there is not.
 set -euo pipefail
@@ -160,7 +161,7 @@ bootstrap_logged() {
 # services SUITE: the layers of the suites whose services are asked, and of those whose dockerd writes rules.
 services() {
   [ "$1" != bookworm ] || layer_logged services "$1"
-  [ "$1" != bookworm ] && [ "${HOSTWARD_TIER:-quick}" != long ] || layer_logged docker "$1"
+  if [ "$1" = bookworm ] || { [ "$1" != bionic ] && [ "${HOSTWARD_TIER:-quick}" = long ]; }; then layer_logged docker "$1"; fi
   case $1 in bookworm | focal | bullseye | jammy | trixie)
     [ "${HOSTWARD_TIER:-quick}" != long ] || layer_logged more-services "$1" ;;
   esac

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -225,6 +226,13 @@ fn look(packets: &[Packet], sockets: &[OwnedFd], waiting: &[usize], told: &mut [
     Ok(())
 }
 
+/// The next one in turn. One that the kernel chooses may be that of an earlier packet, whose connection the host still tracks: what
+/// its rules let pass then is no new connection.
+fn source_port() -> u16 {
+    static TURN: AtomicU32 = AtomicU32::new(0);
+    u16::try_from(10_000 + TURN.fetch_add(1, Ordering::Relaxed) % 50_000).unwrap_or(10_000)
+}
+
 fn start(packet: &Packet) -> Result<OwnedFd> {
     let family = if packet.to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let kind = if packet.protocol == Protocol::Tcp { SockType::Stream } else { SockType::Datagram };
@@ -233,7 +241,12 @@ fn start(packet: &Packet) -> Result<OwnedFd> {
         // Closed at once: thousands of connections leave nothing behind.
         setsockopt(&socket, sockopt::Linger, &nix::libc::linger { l_onoff: 1, l_linger: 0 })?;
     }
-    bind(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(packet.from, 0)))?;
+    loop {
+        match bind(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(packet.from, source_port()))) {
+            Err(Errno::EADDRINUSE) => {}
+            bound => break bound?,
+        }
+    }
     match connect(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(packet.to, packet.port))) {
         Ok(()) | Err(Errno::EINPROGRESS) => {}
         Err(error) => return Err(error).context("failed to connect"),

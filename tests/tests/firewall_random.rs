@@ -18,6 +18,9 @@ use hostward_tests::{iptables_gen, results, ruleset_gen};
 
 const TEST: &str = "firewall random";
 
+/// So many sets tell what share of the packets such rules let in.
+const FEW: usize = 20;
+
 /// What is said of every packet, and of the same packet what was seen.
 struct Asked {
     packet: Packet,
@@ -50,6 +53,8 @@ struct Tally {
     packets: usize,
     arrived: usize,
     unknown: BTreeMap<String, usize>,
+    /// Certain answers that the first try did not bear out.
+    again: usize,
     failed: Vec<String>,
 }
 
@@ -72,6 +77,7 @@ impl Tally {
             }
         }
         // What was lost on a busy machine arrives the next time.
+        self.again += wrong.len();
         let again = crossing.answered(&wrong).unwrap();
         let wrong = wrong.iter().zip(again).filter(|(packet, answered)| packet.expected != *answered);
         let wrong: Vec<String> = wrong.map(|(packet, _)| format!("{packet:?}")).collect();
@@ -82,7 +88,7 @@ impl Tally {
 
     /// Every certain answer was right, and there were such of both kinds.
     fn conclude(self, subject: &str, seed: u64) {
-        let Self { sets, packets, arrived, unknown, failed } = self;
+        let Self { sets, packets, arrived, unknown, again, failed } = self;
         let first: Vec<&str> = failed.iter().take(3).map(String::as_str).collect();
         assert!(
             failed.is_empty(),
@@ -91,17 +97,17 @@ impl Tally {
             first.join("\n")
         );
         let unsure: usize = unknown.values().sum();
-        assert!(
-            arrived * 10 > packets && arrived * 10 < packets * 9,
-            "{subject}: {arrived} of {packets} arrived: the rules decide nothing"
-        );
+        // A few sets may well let nearly nobody in.
+        let part = if sets < FEW { 1..packets } else { packets / 10..packets * 9 / 10 };
+        assert!(part.contains(&arrived), "{subject}: {arrived} of {packets} arrived: the rules decide nothing");
         assert!(unsure * 5 < packets, "{subject}: {unsure} of {packets} answers are none: {unknown:?}");
         let share = 1000 * unsure / packets;
         results::tested(
             TEST,
             subject,
             format!(
-                "{sets} rule sets, {packets} packets, {arrived} arrived, {}.{} % of the answers unknown",
+                "{sets} rule sets, {packets} packets, {arrived} arrived, {}.{} % of the answers unknown, {again} sent \
+                 twice",
                 share / 10,
                 share % 10
             ),

@@ -1,5 +1,5 @@
 //! The rules that front ends write, against packets: the real ufw, firewalld and fail2ban of a suite, by its own iptables or nft;
-//! and what dockerd and kube-proxy write, as stand-ins.
+//! and what kube-proxy writes, as a stand-in.
 
 #![cfg(test)]
 
@@ -107,15 +107,6 @@ fn check(crossing: &Crossing, suite: &Suite, stock: &Stock, flavour: &str, scrip
     results::tested(TEST, subject.trim(), format!("{packets} packets by {source}, no answer unknown"));
 }
 
-/// Every family of the kernel's rules, empty again.
-fn clean(crossing: &Crossing, suite: &Suite) {
-    crossing.load("").unwrap();
-    let text = "for v in '' 6; do for t in raw mangle nat filter; do
-                  ip${v}tables-legacy -t $t -F; ip${v}tables-legacy -t $t -X
-                  for c in INPUT FORWARD OUTPUT; do ip${v}tables-legacy -t $t -P $c ACCEPT; done; done; done >/dev/null 2>&1; true";
-    let _ = rules_of(crossing, suite, text);
-}
-
 #[test]
 fn packets_do_what_is_said_of_the_rules_of_front_ends() {
     let all = ["bullseye", "bookworm", "trixie", "sid", "focal", "jammy", "noble", "resolute"];
@@ -143,53 +134,6 @@ fn stock_of(suite: &Suite, stock: &Stock) {
         check(&crossing, suite, stock, flavour, &stock.script.replace("BANACTION", flavour));
     }
 }
-
-/// What dockerd 28 writes for two published ports and one on loopback (a stand-in: written after its rules, not by it).
-const DOCKER: &str = "*raw
-:PREROUTING ACCEPT [0:0]
--A PREROUTING -d 172.17.0.2/32 ! -i docker0 -j DROP
--A PREROUTING -d 127.0.0.1/32 ! -i lo -p tcp -m tcp --dport 3306 -j DROP
-COMMIT
-*filter
-:INPUT ACCEPT [0:0]
-:FORWARD DROP [0:0]
-:DOCKER - [0:0]
-:DOCKER-BRIDGE - [0:0]
-:DOCKER-CT - [0:0]
-:DOCKER-FORWARD - [0:0]
-:DOCKER-ISOLATION-STAGE-1 - [0:0]
-:DOCKER-ISOLATION-STAGE-2 - [0:0]
-:DOCKER-USER - [0:0]
--A FORWARD -j DOCKER-USER
--A FORWARD -j DOCKER-FORWARD
--A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT
--A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 6379 -j ACCEPT
--A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p udp -m udp --dport 53 -j ACCEPT
--A DOCKER ! -i docker0 -o docker0 -j DROP
--A DOCKER-BRIDGE -o docker0 -j DOCKER
--A DOCKER-CT -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--A DOCKER-FORWARD -j DOCKER-CT
--A DOCKER-FORWARD -j DOCKER-ISOLATION-STAGE-1
--A DOCKER-FORWARD -j DOCKER-BRIDGE
--A DOCKER-FORWARD -i docker0 -j ACCEPT
--A DOCKER-ISOLATION-STAGE-1 -i docker0 ! -o docker0 -j DOCKER-ISOLATION-STAGE-2
--A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP
-USER
--A DOCKER-USER -j RETURN
-COMMIT
-*nat
-:PREROUTING ACCEPT [0:0]
-:POSTROUTING ACCEPT [0:0]
-:DOCKER - [0:0]
--A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
--A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
--A DOCKER -i docker0 -j RETURN
--A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
--A DOCKER -d 198.51.100.10/32 ! -i docker0 -p tcp -m tcp --dport 31000 -j DNAT --to-destination 172.17.0.2:6379
--A DOCKER -d 127.0.0.1/32 ! -i docker0 -p tcp -m tcp --dport 3306 -j DNAT --to-destination 172.17.0.2:6379
--A DOCKER ! -i docker0 -p udp -m udp --dport 53 -j DNAT --to-destination 172.17.0.2:53
-COMMIT
-";
 
 /// What kube-proxy writes for a service of two pods at a NodePort and one at a cluster's address (a stand-in).
 const KUBERNETES: &str = "*nat
@@ -233,93 +177,22 @@ COMMIT
 COMMIT
 ";
 
-/// What dockerd 29 writes with `firewall-backend=nftables` (a stand-in).
-const DOCKER_NFT: &str = r#"table ip docker-bridges {
- map filter-forward-in-jumps {
-  type ifname : verdict
-  elements = { "docker0" : jump filter-forward-in__docker0 }
- }
- map filter-forward-out-jumps {
-  type ifname : verdict
-  elements = { "docker0" : jump filter-forward-out__docker0 }
- }
- chain filter-FORWARD {
-  type filter hook forward priority filter; policy accept;
-  oifname vmap @filter-forward-in-jumps
-  iifname vmap @filter-forward-out-jumps
- }
- chain nat-PREROUTING {
-  type nat hook prerouting priority dstnat; policy accept;
-  fib daddr type local counter jump nat-prerouting-and-output
- }
- chain nat-prerouting-and-output {
-  iifname != "docker0" tcp dport 8080 counter dnat to 172.17.0.2:80 comment "DNAT"
-  iifname != "docker0" ip daddr 198.51.100.10 tcp dport 31000 counter dnat to 172.17.0.2:6379 comment "DNAT"
-  iifname != "docker0" udp dport 53 counter dnat to 172.17.0.2:53 comment "DNAT"
- }
- chain raw-PREROUTING {
-  type filter hook prerouting priority raw; policy accept;
-  ip daddr 172.17.0.2 iifname != "docker0" counter drop comment "DROP DIRECT ACCESS"
- }
- chain filter-forward-in__docker0 {
-  ct state established,related counter accept
-  iifname "docker0" counter accept comment "ICC"
-  ip daddr 172.17.0.2 tcp dport 80 counter accept
-  ip daddr 172.17.0.2 tcp dport 6379 counter accept
-  ip daddr 172.17.0.2 udp dport 53 counter accept
-  counter drop comment "UNPUBLISHED PORT DROP"
- }
- chain filter-forward-out__docker0 {
-  ct state established,related counter accept
-  counter accept comment "OUTGOING"
- }
-}
-"#;
-
-const PUBLISHED: [u16; 2] = [8080, 31_000];
-
 #[test]
-fn packets_do_what_is_said_of_published_ports() {
-    let crossing = Crossing::new().unwrap();
+fn packets_do_what_is_said_of_what_kube_proxy_writes_a_stand_in() {
     let suite = Suite::find("bookworm").unwrap();
-    // What stands in the chain for users, and which published ports it leaves to a stranger.
-    let users: [(&str, &[u16]); 4] = [
-        ("", &PUBLISHED),
-        (
-            "-A DOCKER-USER -i eth0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A DOCKER-USER -i eth0 -j DROP",
-            &[],
-        ),
-        ("-A DOCKER-USER -i eth0 -p tcp -m conntrack --ctorigdstport 31000 --ctdir ORIGINAL -j DROP", &[8080]),
-        ("-A DOCKER-USER -i eth0 ! -s 10.0.0.0/8 -p tcp -m tcp --dport 80 -j REJECT", &[31_000]),
-    ];
     let restores =
         Tier::current().pick(&["iptables-nft-restore"][..], &["iptables-nft-restore", "iptables-legacy-restore"]);
-    let users = users.get(..Tier::current().pick(2, users.len())).unwrap();
-    let mut cases = vec![(
-        "Docker, nftables (a stand-in)".to_owned(),
-        format!("nft -f - <<'END'\n{DOCKER_NFT}\nEND"),
-        &PUBLISHED[..],
-    )];
     for restore in restores {
-        let name = |what: &str| format!("{what} by {restore} (a stand-in)");
-        for (number, (user, published)) in users.iter().enumerate() {
-            let rules = DOCKER.replace("\nUSER\n", &format!("\n{user}\n"));
-            cases.push((name(&format!("Docker {number}")), format!("{restore} <<'END'\n{rules}\nEND"), published));
-        }
-        cases.push((name("Kubernetes"), format!("{restore} <<'END'\n{KUBERNETES}\nEND"), &[30_500]));
-    }
-    for (name, script, expected) in cases {
-        clean(&crossing, &suite);
-        let (rules, network, source) = match rules_of(&crossing, &suite, &script) {
-            Ok(told) => told,
-            Err(error) => panic!("{name}: {error}"),
-        };
+        let name = format!("Kubernetes by {restore} (a stand-in)");
+        let crossing = Crossing::new().unwrap();
+        let script = format!("{restore} <<'END'\n{KUBERNETES}\nEND");
+        let (rules, network, source) = rules_of(&crossing, &suite, &script).unwrap();
         let (packets, unknown, _) = compare(&crossing, &rules, &network, &name);
         assert_eq!(unknown, BTreeMap::new(), "{name}: what is not understood of it");
         let firewall = rules.judge_on(source, &network, &[]);
         let published: Vec<u16> =
             firewall.published.iter().filter(|one| one.protocol == Tcp).map(|one| one.port).collect();
-        assert_eq!(published, expected, "{name}: {:?}", firewall.published);
+        assert_eq!(published, [30_500], "{name}: {:?}", firewall.published);
         assert!(firewall.published.iter().all(|one| one.reach == Reach::Open), "{name}: {:?}", firewall.published);
         results::tested(TEST, &name, format!("{packets} packets by {source}"));
     }

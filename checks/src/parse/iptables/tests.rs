@@ -222,3 +222,26 @@ fn who_came_too_often_is_let_in_now_and_then() {
     assert_eq!(reach("-A INPUT -p tcp -m limit --limit 3/min -j ACCEPT"), Reach::Open);
     assert_eq!(reach("-A INPUT -m rt --rt-type 0 -j ACCEPT"), Reach::Closed);
 }
+
+#[test]
+fn who_is_behind_the_host_is_reached_through_it_alone() {
+    let text = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n-A FORWARD -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT\nCOMMIT\n";
+    let mut rules = Ruleset::default();
+    assert_eq!(read(text.as_bytes(), Family::V4, &mut rules), []);
+    let mut network = Network {
+        arrivals: vec!["eth0".to_owned()],
+        addresses: vec![("eth0".to_owned(), "192.0.2.1".parse().unwrap())],
+        routes: vec![(("172.17.0.0".parse().unwrap(), 16), "docker0".to_owned())],
+        forwards: (Some(true), Some(true)),
+        ..Network::default()
+    };
+    let from = "203.0.113.1".parse().unwrap();
+    let reach =
+        |network: &Network, to: &str, port| rules.reach(network, Protocol::Tcp, from, to.parse().unwrap(), port);
+    assert_eq!(reach(&network, "172.17.0.2", 80), Reach::Open);
+    assert_eq!(reach(&network, "172.17.0.2", 22), Reach::Closed);
+    assert_eq!(reach(&network, "172.17.0.3", 80), Reach::Closed);
+    assert_eq!(reach(&network, "192.0.2.1", 22), Reach::Open);
+    network.forwards = (Some(false), Some(false));
+    assert_eq!(reach(&network, "172.17.0.2", 80), Reach::Closed);
+}
