@@ -52,7 +52,9 @@ fn offline(overlay: &Overlay) -> Scan {
 }
 
 fn live(overlay: &Overlay) -> Scan {
-    std::fs::copy(binary().unwrap(), overlay.path("/hostward")).unwrap();
+    // By another process: one that this one starts meanwhile would still hold the file open for writing, and nobody could run it.
+    let copied = Command::new("cp").arg(binary().unwrap()).arg(overlay.path("/hostward")).status().unwrap();
+    assert!(copied.success());
     let mut command = overlay.command("/hostward");
     command.args(["scan", "--only", CHECK]);
     scan::json(command).unwrap()
