@@ -251,11 +251,16 @@ impl<'w> Reading<'w> {
     }
 
     fn flags(&mut self, mask: &str, set: &str, not: bool) {
-        let has = |list: &str| list.split(',').any(|flag| matches!(flag, "SYN" | "ALL"));
-        let others = set.split(',').any(|flag| !matches!(flag, "SYN" | "NONE"));
-        let holds = !others && has(mask) == has(set);
-        let test = Test::is(Field::Protocol, [Span::word("tcp")], false);
-        self.test(if holds == not { Test::Never } else { test });
+        const FLAGS: [(&str, u128); 7] =
+            [("FIN", 1), ("SYN", 2), ("RST", 4), ("PSH", 8), ("ACK", 16), ("URG", 32), ("ALL", 63)];
+        let bits = |list: &str| {
+            let named = FLAGS.iter().filter(|(name, _)| list.split(',').any(|flag| flag == *name));
+            named.fold(0, |bits, (_, bit)| bits | bit)
+        };
+        self.test(Test::is(Field::Protocol, [Span::word("tcp")], false));
+        let key = Key { field: Field::Flags, mask: Some(bits(mask)) };
+        let set = Set::of(std::iter::once(vec![Span::number(bits(set))]));
+        self.test(Test::Is(vec![key], set.into(), not));
     }
 
     fn kind(&mut self, field: Field, not: bool) {

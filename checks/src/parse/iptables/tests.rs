@@ -245,3 +245,19 @@ fn who_is_behind_the_host_is_reached_through_it_alone() {
     network.forwards = (Some(false), Some(false));
     assert_eq!(reach(&network, "172.17.0.2", 80), Reach::Closed);
 }
+
+#[test]
+fn what_is_let_in_by_its_flags_alone_is_not_a_connection_where_none_is_tracked() {
+    let reach = |raw: &str| {
+        let syn = "-A INPUT -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j ACCEPT";
+        let text = format!(
+            "*raw\n:PREROUTING ACCEPT [0:0]\n{raw}COMMIT\n*filter\n:INPUT DROP [0:0]\n-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\n{syn}\nCOMMIT\n"
+        );
+        let mut rules = Ruleset::default();
+        assert_eq!(read(text.as_bytes(), Family::V4, &mut rules), []);
+        let (from, to) = ("203.0.113.1".parse().unwrap(), "192.0.2.1".parse().unwrap());
+        rules.reach(&Network::default(), Protocol::Tcp, from, to, 22)
+    };
+    assert_eq!(reach(""), Reach::Open);
+    assert!(matches!(reach("-A PREROUTING -p tcp -j CT --notrack\n"), Reach::Unknown(_)));
+}

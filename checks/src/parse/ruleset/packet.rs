@@ -164,6 +164,8 @@ impl Packet<'_> {
             Field::Port(of) if of_protocol(*of) => number(self.port),
             Field::SourcePort(_) | Field::Port(_) => Value::Missing,
             Field::OriginalPort => number(self.original.map_or(self.port, |(_, port)| port)),
+            // What of a connection is not tracked is all of it: packets after the SYN meet the same rules, with other flags.
+            Field::Flags if self.protocol == Protocol::Tcp && self.tracked == Tracked::Never => Value::Unknown,
             // A SYN.
             Field::Flags if self.protocol == Protocol::Tcp => Value::Named("syn", 2),
             Field::Flags => Value::Missing,
