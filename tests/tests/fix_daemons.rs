@@ -11,6 +11,7 @@ use hostward_tests::results;
 use hostward_tests::ssh::With;
 use hostward_tests::suite::{Suite, chosen};
 use hostward_tests::tier::Tier;
+use serde_json::Value;
 
 const TEST: &str = "fix-daemons";
 
@@ -71,6 +72,54 @@ fn an_sshd_for_each_connection_is_fixed_and_confirmed_by_the_next() {
         format!(
             "one for each connection: in effect with the next, undone {late} ms after the deadline, confirmed by a new login"
         )
+    });
+}
+
+/// What `sshd.running` says: its verdict, and the messages of its findings.
+fn running(place: &Place) -> (String, Vec<String>) {
+    let said = place.host.shell("hostward scan --only sshd.running --format json --exit-zero").unwrap();
+    let report: Value = serde_json::from_str(&said).unwrap();
+    let check = report["checks"].as_array().unwrap().iter().find(|one| one["id"] == "sshd.running").unwrap();
+    let messages = check["findings"].as_array().unwrap().iter();
+    let messages = messages.map(|finding| finding["message_id"].as_str().unwrap().to_owned());
+    (check["verdict"].as_str().unwrap().to_owned(), messages.collect())
+}
+
+#[test]
+fn an_sshd_that_has_not_read_its_files_is_reloaded() {
+    on_suites(Tier::current().pick(&["bookworm"], &["bionic", "bullseye", "bookworm", "noble"]), |place| {
+        place
+            .host
+            .shell("systemctl disable --now ssh.socket 2>/dev/null || :; systemctl enable --now ssh.service")
+            .unwrap();
+        place.await_banner(|banner| banner.starts_with("SSH-2.0-"));
+        assert_eq!(running(place), ("pass".to_owned(), Vec::new()));
+        let pid = || place.host.shell("systemctl show -p MainPID --value ssh.service").unwrap();
+        let before = pid();
+        // systemd tells when it reloaded to the second.
+        place.host.shell("sleep 1.1; touch /etc/ssh/sshd_config").unwrap();
+        assert_eq!(running(place), ("fail".to_owned(), vec!["stale".to_owned()]));
+        let asked = place
+            .host
+            .command("hostward")
+            .args([
+                "fix",
+                "sshd.running",
+                "--apply",
+                "--accept-pending",
+                "--confirm-by",
+                "login",
+                "--confirm-within",
+                "60s",
+            ])
+            .output()
+            .unwrap();
+        assert!(asked.status.success(), "{}", Place::said(&asked));
+        let new = place.client.run("root", PUBLIC_CLIENT, &place.key, &[], "hostward confirm").unwrap();
+        assert!(new.status.success(), "{}", Place::said(&new));
+        assert_eq!(running(place), ("pass".to_owned(), Vec::new()));
+        assert_eq!(pid(), before, "reloaded, not restarted");
+        "touched after its start: told, reloaded by its unit, and told no more".to_owned()
     });
 }
 

@@ -138,7 +138,8 @@ pub(crate) fn rows() -> Vec<Shown> {
                 Case::unknown(open).without_shadow(),
             ],
         ),
-        // When a daemon read its files is observed, not drawn: the reload is what the plan can show.
+        // When a daemon read its files is observed, not drawn: the reload is what the plan can show; that it mends
+        // is shown by `fix_daemons::an_sshd_that_has_not_read_its_files_is_reloaded`.
         row(
             &running::CHECK,
             &[
