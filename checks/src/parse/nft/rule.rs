@@ -167,21 +167,19 @@ fn beyond(operator: &str, right: &Value) -> Option<Span> {
     })
 }
 
-/// The packet in question is a SYN.
+/// Some of the flags, or just these of those that the mask names.
 fn flags(mask: Option<u128>, operator: &str, right: &Value) -> Test {
     let Some(wanted) = flag_bits(right) else { return Test::Perhaps("tcp flags".to_owned()) };
-    let seen = mask.unwrap_or(u128::MAX) & SYN;
-    let holds = match operator {
+    let (mask, value, negated) = match operator {
         // Any of them, as `tcp flags syn,ack` says without an operator.
-        "in" => seen & wanted != 0,
-        "==" => seen == wanted,
-        "!=" => seen != wanted,
+        "in" => (Some(mask.unwrap_or(u128::MAX) & wanted), 0, true),
+        "==" => (mask, wanted, false),
+        "!=" => (mask, wanted, true),
         _ => return Test::Perhaps("tcp flags".to_owned()),
     };
-    if holds { Test::is(Field::Protocol, [Span::word("tcp")], false) } else { Test::Never }
+    let set = Set::of(std::iter::once(vec![Span::number(value)]));
+    Test::Is(vec![Key { field: Field::Flags, mask }], Arc::new(set), negated)
 }
-
-const SYN: u128 = 2;
 
 fn flag_bits(value: &Value) -> Option<u128> {
     if let Some(number) = value.as_u64() {

@@ -201,6 +201,16 @@ fn what_tests_mean_is_what_the_kernel_does() {
     let flags = r#"{"payload":{"protocol":"tcp","field":"flags"}}"#;
     assert_eq!(with("input", 0, &test(flags, "in", r#""syn""#)), Reach::Closed);
     assert_eq!(with("input", 0, &test(flags, "in", r#"["ack","fin"]"#)), Reach::Open);
+    assert_eq!(with("input", 0, &test(flags, "==", r#""syn""#)), Reach::Closed);
+    assert_eq!(with("input", 0, &test(flags, "!=", r#""syn""#)), Reach::Open);
+    let some = r#"{"&":[{"payload":{"protocol":"tcp","field":"flags"}},["fin","syn","rst","ack"]]}"#;
+    assert_eq!(with("input", 0, &test(some, "==", r#""syn""#)), Reach::Closed);
+    assert_eq!(with("input", 0, &test(some, "!=", r#""syn""#)), Reach::Open);
+    assert_eq!(with("input", 0, &test(some, "in", r#"["ecn","cwr"]"#)), Reach::Open);
+    // The packets after it have other flags, and no connection lets them pass.
+    let untracked = format!(r#"{{"notrack":null}},{}"#, test(flags, "in", r#""syn""#));
+    let doubt = "inet t i 9: the flags of packets that are not tracked".to_owned();
+    assert_eq!(with("prerouting", -300, &untracked), Reach::Unknown(doubt));
     let mark = r#"{"&":[{"meta":{"key":"mark"}},16]}"#;
     assert_eq!(with("input", 0, &test(mark, "==", "16")), Reach::Open);
     let set = r#"{"mangle":{"key":{"meta":{"key":"mark"}},"value":{"|":[{"meta":{"key":"mark"}},16]}}}"#;

@@ -354,6 +354,7 @@ fn describe(test: &Test) -> &str {
                     Some(Field::InInterface | Field::OutInterface) => "the interface",
                     Some(Field::Mark | Field::ConnectionMark) => "the mark",
                     Some(Field::Owner) => "the owner of the socket",
+                    Some(Field::Flags) => "the flags of packets that are not tracked",
                     _ => "a value that is not told",
                 },
             }
