@@ -1,5 +1,5 @@
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{lchown, symlink};
 use std::path::Path;
 
 use hostward_checks::check::Profile;
@@ -111,13 +111,18 @@ fn links_of_users_pipes_and_programs_lead_nowhere() {
     fs::create_dir_all(image.at("/opt/aliyun")).unwrap();
     image.file("/opt/aliyun/config.json", format!("{ID}\n"));
     symlink("/opt/aliyun", image.at("/home/bob/.aliyun")).unwrap();
+    for link in [&link, &image.at("/home/bob/.aliyun")] {
+        lchown(link, Some(1001), Some(1001)).unwrap();
+    }
     nix::unistd::mkfifo(&image.at("/home/bob/.zsh_history"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     image.file("/home/bob/tool.sh", [b"\x7fELF\0\0", ID.as_bytes()].concat());
     let keys = image.search(&[], Limits::default());
     assert_eq!((keys.found, keys.unread), (vec![], vec![]));
-    // A link that root laid in a directory of the system is part of the system.
+    // A link that root laid is part of the system, in a home, too.
     symlink("/opt/secret", image.at("/etc/environment")).unwrap();
     assert_eq!(image.found(&[]), at(&["/opt/secret"]));
+    lchown(image.at("/home/bob/.aliyun"), Some(0), Some(0)).unwrap();
+    assert_eq!(image.found(&[]), at(&["/opt/aliyun/config.json", "/opt/secret"]));
 }
 
 #[test]
