@@ -407,7 +407,7 @@ fn random_logins(suite: &Suite, wanted: usize, seed: u64) -> (usize, usize, Vec<
 fn every_login_is_predicted() {
     let seed = std::env::var("HOSTWARD_SEED").map_or(SEED, |seed| seed.parse().unwrap());
     let suites = ["bullseye", "bookworm", "trixie", "sid"].map(|name| Suite::find(name).unwrap());
-    let wanted = Tier::current().pick(50, 750);
+    let wanted = Tier::current().pick(75, 750);
     std::thread::scope(|scope| {
         for (suite, seed) in suites.iter().zip(seed..) {
             scope.spawn(move || {
